@@ -1,0 +1,110 @@
+//! Cards: how an organisation introduces itself.
+//!
+//! A card names the organisation, its keys, its addresses and its contact point that answers day and night. It is
+//! signed with the keys it carries, which proves only that they belong together: a card is believed when two people
+//! have compared its fingerprint over another channel, or when the keys of the card before it signed it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::agreement::Text;
+use crate::id::{Digest, OrgId, ShortName};
+use crate::json::{self, Budget};
+use crate::keys::{KeyTexts, PublicKeys};
+use crate::time::Timestamp;
+use crate::verify::{Malformed, Reject, Signed, Statement, Verified, ensure, verify};
+
+/// The most addresses of one organisation.
+pub const MAX_ADDRESSES: usize = 8;
+
+/// What sort of organisation it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OrgKind {
+    /// Security service.
+    SecurityService,
+    /// Intelligence service.
+    Intelligence,
+    /// Police.
+    Police,
+    /// Prosecution.
+    Prosecution,
+    /// Customs.
+    Customs,
+    /// Migration.
+    Migration,
+    /// Defence.
+    Defence,
+    /// Another civil agency.
+    Civil,
+    /// International organisation or Union body.
+    International,
+}
+
+/// An organisation's card.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Card {
+    /// Names the organisation within the federation.
+    pub org: OrgId,
+    /// Prefix of its record numbers.
+    pub short: ShortName,
+    /// Its names.
+    pub name: Text,
+    /// ISO 3166-1 alpha-2 code; `EU` for Union bodies, `XX` for worldwide ones.
+    pub country: String,
+    /// What sort of organisation it is.
+    pub kind: OrgKind,
+    /// Where its peer listener is reached, `host:port`.
+    pub addresses: Vec<String>,
+    /// Contact point, available at all hours.
+    pub contact: String,
+    /// Its public keys.
+    pub keys: KeyTexts,
+    /// SHA-256 of the public key (SPKI, DER) of its TLS certificate towards peers.
+    pub tls_key: Digest,
+    /// 1 for the first card; each later card of the organisation counts up.
+    pub serial: u32,
+    /// When the card was made.
+    pub issued: Timestamp,
+}
+
+impl Statement for Card {
+    const CONTEXT: &'static str = "samverkan/card/v1";
+    const BUDGET: Budget = Budget::CARD;
+
+    fn check(&self) -> Result<(), Malformed> {
+        ensure(self.serial >= 1, "serial", "starts at 1")?;
+        ensure(self.country.len() == 2 && self.country.bytes().all(|b| b.is_ascii_uppercase()), "country", "is two capital letters")?;
+        ensure(self.addresses.len() <= MAX_ADDRESSES, "addresses", "are at most 8")?;
+        ensure(self.addresses.iter().all(|a| is_address(a)), "addresses", "are host:port")?;
+        let named = [&self.name.sv, &self.name.en, &self.contact].iter().all(|t| (1..=200).contains(&t.chars().count()) && !t.chars().any(char::is_control));
+        ensure(named, "name and contact", "are 1 to 200 characters without control characters")
+    }
+
+    fn may_be_signed_by(&self, signer: &OrgId) -> bool {
+        self.org == *signer
+    }
+}
+
+fn is_address(text: &str) -> bool {
+    text.rsplit_once(':').is_some_and(|(host, port)| {
+        (1..=253).contains(&host.len())
+            && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.:[]".contains(&b))
+            && port.parse::<u16>().is_ok_and(|p| p > 0)
+    })
+}
+
+/// Verifies a card with the keys it carries and gives both.
+///
+/// The caller still has to be sure that these keys are the organisation's: by comparing
+/// [`PublicKeys::fingerprint`] out of band.
+///
+/// # Errors
+/// The card does not verify, or a key in it is not valid.
+pub fn introduce(bytes: &[u8]) -> Result<(Verified<Card>, PublicKeys), Reject> {
+    let signed = Signed::parse(bytes)?;
+    let json::Object(claimed) = json::parse::<json::Object<Card>>(signed.payload(), &Card::BUDGET)?;
+    let keys = PublicKeys::parse(&claimed.keys).map_err(|_| Malformed { what: "keys", rule: "are valid keys of their algorithms" })?;
+    let card = verify(bytes, &(&claimed.org, &keys))?;
+    Ok((card, keys))
+}

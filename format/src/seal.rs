@@ -1,0 +1,151 @@
+//! Seals: parcels that only the recipient organisation can open.
+//!
+//! HPKE (RFC 9180) in base mode with X-Wing, SHAKE256 and AES-256-GCM: one encapsulation a parcel. The sender is
+//! proven by the signature inside, never by the seal. Drafts of the post-quantum suites still move, so each envelope
+//! names its suite and an unknown one is refused.
+
+use std::fmt;
+
+use hpke::aead::AesGcm256;
+use hpke::kem::XWing;
+use hpke::{Deserializable, Kem, OpModeR, OpModeS, Serializable};
+use minicbor::{Decoder, Encoder};
+
+use crate::id::OrgId;
+use crate::keys::KeyFault;
+
+type Kdf = hpke::kdf::KdfShake256;
+
+/// The one suite in use: HPKE base mode, X-Wing (draft), SHAKE256, AES-256-GCM.
+pub const SUITE: u64 = 1;
+/// The largest envelope that is looked at, in bytes.
+pub const MAX_ENVELOPE: usize = 8 * 1024 * 1024;
+const INFO: &[u8] = b"samverkan/parcel/v1";
+const ENCAPSULATION: usize = 1120;
+
+/// Why an envelope was not opened.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SealFault {
+    /// Larger than is looked at.
+    #[error("the envelope is {0} bytes; the limit is {MAX_ENVELOPE}")]
+    TooLarge(usize),
+    /// Not an envelope.
+    #[error("the bytes are not an envelope")]
+    Encoding,
+    /// Sealed with a suite that is not known here.
+    #[error("the envelope is sealed with suite {0}; this node knows suite {SUITE}")]
+    Suite(u64),
+    /// Sealed to someone else.
+    #[error("the envelope is sealed to `{0}`")]
+    Recipient(OrgId),
+    /// The key does not open it, or it was changed on the way.
+    #[error("the envelope does not open: it was changed on the way, or sealed to a key that is no longer used")]
+    Open,
+}
+
+impl SealFault {
+    /// Stable code for interfaces and receipts.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::TooLarge(_) => "too-large",
+            Self::Encoding => "bad-encoding",
+            Self::Suite(_) => "unknown-suite",
+            Self::Recipient(_) => "wrong-recipient",
+            Self::Open => "not-opened",
+        }
+    }
+}
+
+/// The public key to which parcels for an organisation are sealed.
+#[derive(Clone)]
+pub struct SealingKey(<XWing as Kem>::PublicKey);
+
+impl SealingKey {
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, KeyFault> {
+        <XWing as Kem>::PublicKey::from_bytes(bytes).map(Self).map_err(|_| KeyFault("X-Wing"))
+    }
+
+    /// Seals `parcel` to `to`, whose key this is.
+    ///
+    /// # Errors
+    /// The operating system gave no randomness, or the parcel is too large.
+    pub fn seal(&self, to: &OrgId, parcel: &[u8]) -> Result<Vec<u8>, SealFault> {
+        let mode = OpModeS::<XWing>::Base;
+        let (encapsulated, ciphertext) =
+            hpke::single_shot_seal::<AesGcm256, Kdf, XWing>(&mode, &self.0, INFO, parcel, to.as_str().as_bytes()).map_err(|_| SealFault::Open)?;
+        let mut out = Vec::with_capacity(ciphertext.len() + ENCAPSULATION + 64);
+        let mut encoder = Encoder::new(&mut out);
+        let written: Result<(), minicbor::encode::Error<std::convert::Infallible>> = (|| {
+            encoder.array(4)?.u64(SUITE)?.str(to.as_str())?.bytes(&encapsulated.to_bytes())?.bytes(&ciphertext)?;
+            Ok(())
+        })();
+        written.map_err(|_| SealFault::Encoding)?;
+        if out.len() > MAX_ENVELOPE { Err(SealFault::TooLarge(out.len())) } else { Ok(out) }
+    }
+}
+
+impl fmt::Debug for SealingKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SealingKey")
+    }
+}
+
+/// The secret key with which an organisation opens its parcels.
+pub struct OpeningKey {
+    secret: <XWing as Kem>::PrivateKey,
+    sealing: Vec<u8>,
+}
+
+impl fmt::Debug for OpeningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OpeningKey(..)")
+    }
+}
+
+impl OpeningKey {
+    /// Expands a seed.
+    ///
+    /// # Errors
+    /// The seed does not give a valid key.
+    pub fn new(seed: &[u8; 32]) -> Result<Self, KeyFault> {
+        let secret = <XWing as Kem>::PrivateKey::from_bytes(seed).map_err(|_| KeyFault("X-Wing"))?;
+        let sealing = XWing::sk_to_pk(&secret).to_bytes().to_vec();
+        Ok(Self { secret, sealing })
+    }
+
+    pub(crate) fn sealing_bytes(&self) -> &[u8] {
+        &self.sealing
+    }
+
+    /// Opens an envelope sealed to `me`.
+    ///
+    /// # Errors
+    /// See [`SealFault`].
+    pub fn open(&self, me: &OrgId, envelope: &[u8]) -> Result<Vec<u8>, SealFault> {
+        if envelope.len() > MAX_ENVELOPE {
+            return Err(SealFault::TooLarge(envelope.len()));
+        }
+        let (suite, to, encapsulated, ciphertext) = read_envelope(envelope).ok_or(SealFault::Encoding)?;
+        if suite != SUITE {
+            return Err(SealFault::Suite(suite));
+        }
+        let to: OrgId = to.parse().map_err(|_| SealFault::Encoding)?;
+        if to != *me {
+            return Err(SealFault::Recipient(to));
+        }
+        let encapsulated = <XWing as Kem>::EncappedKey::from_bytes(encapsulated).map_err(|_| SealFault::Encoding)?;
+        let mode = OpModeR::<XWing>::Base;
+        hpke::single_shot_open::<AesGcm256, Kdf, XWing>(&mode, &self.secret, &encapsulated, INFO, ciphertext, me.as_str().as_bytes())
+            .map_err(|_| SealFault::Open)
+    }
+}
+
+fn read_envelope(bytes: &[u8]) -> Option<(u64, &str, &[u8], &[u8])> {
+    let mut decoder = Decoder::new(bytes);
+    if decoder.array().ok()? != Some(4) {
+        return None;
+    }
+    let parts = (decoder.u64().ok()?, decoder.str().ok()?, decoder.bytes().ok()?, decoder.bytes().ok()?);
+    (decoder.position() == bytes.len()).then_some(parts)
+}

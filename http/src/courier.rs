@@ -1,0 +1,250 @@
+//! The courier: carries what the node has released to each peer, and brings back the receipts.
+//!
+//! There is one task for each peer whose card names an address. It asks the node what leaves next, has the bytes put
+//! together and sealed, hands them over and has the receipt taken in, a few parcels at a time and in sequence. It
+//! decides nothing and keeps nothing: what is on its way when something fails is asked of the node again, which is
+//! harmless, because a parcel that arrives twice is answered twice with the same receipt.
+
+mod call;
+mod round;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use format::OrgId;
+use node::rows::Suspicion;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::Instant;
+
+use crate::handle::{Bell, Handle};
+use crate::tls::KeyedCertificate;
+use call::Road;
+
+/// The times that couriers keep.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// From the last word with a peer to the next heartbeat.
+    pub heartbeat: Duration,
+    /// From the first failure to the next try.
+    pub first_retry: Duration,
+    /// The longest time between tries, chance included.
+    pub last_retry: Duration,
+    /// The shortest time between tries when the peer itself was heard of.
+    pub heard_retry: Duration,
+    /// How long a connection may take.
+    pub connect: Duration,
+    /// How long a parcel may take, from the first byte to the receipt.
+    pub parcel: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            heartbeat: Duration::from_secs(60),
+            first_retry: Duration::from_millis(250),
+            last_retry: Duration::from_secs(60),
+            heard_retry: Duration::from_secs(5),
+            connect: Duration::from_secs(10),
+            parcel: Duration::from_secs(300),
+        }
+    }
+}
+
+impl Pace {
+    /// The times between tries: each twice the one before, and each with up to as much again by chance, so that those
+    /// who lost a peer together do not all come back to it together.
+    fn tries(&self) -> ExponentialBackoff {
+        ExponentialBuilder::new().with_min_delay(self.first_retry / 2).with_max_delay(self.last_retry / 2).with_jitter().without_max_times().build()
+    }
+}
+
+/// Why a round with a peer came to an end.
+#[derive(Debug, thiserror::Error)]
+enum Fault {
+    /// The peer was not reached, or the connection broke.
+    #[error("the peer was not reached: {0}")]
+    Unreached(String),
+    /// The peer answered, and not with what was asked for.
+    #[error("the peer answered {status} `{code}`")]
+    Answered {
+        /// The HTTP status.
+        status: u16,
+        /// The stable code in its problem, where there was one.
+        code: String,
+    },
+    /// The peer's answer is not one that can be taken in.
+    #[error("the peer's answer was not accepted: {0}")]
+    Answer(String),
+    /// The peer awaits another parcel than the one it was given.
+    #[error("the peer awaits parcel {0}")]
+    Awaits(u64),
+    /// The peer has stopped exchange.
+    #[error("the peer has stopped exchange until a person has looked: {}", .0.as_str())]
+    Stopped(Suspicion),
+    /// This node could not do its part.
+    #[error("this node: {0}")]
+    Own(String),
+}
+
+impl Fault {
+    /// The word for log lines.
+    const fn word(&self) -> &'static str {
+        match self {
+            Self::Unreached(_) => "unreached",
+            Self::Answered { .. } => "refused",
+            Self::Answer(_) => "bad-answer",
+            Self::Awaits(_) => "expected",
+            Self::Stopped(_) => "stopped",
+            Self::Own(_) => "own-fault",
+        }
+    }
+
+    /// Whether the peer was reached; nothing where the failure does not tell.
+    const fn reached(&self) -> Option<bool> {
+        match self {
+            Self::Unreached(_) => Some(false),
+            Self::Answered { .. } | Self::Answer(_) | Self::Awaits(_) | Self::Stopped(_) => Some(true),
+            Self::Own(_) => None,
+        }
+    }
+}
+
+/// The couriers of a node. They stop when this is dropped.
+#[derive(Debug)]
+pub struct Couriers(JoinHandle<()>);
+
+impl Drop for Couriers {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Starts a courier for each peer in the directory that has an address, now and whenever another card arrives.
+#[must_use]
+pub fn start(handle: Handle, certificate: Arc<KeyedCertificate>, pace: Pace) -> Couriers {
+    Couriers(tokio::spawn(send_out(handle, certificate, pace)))
+}
+
+async fn send_out(handle: Handle, certificate: Arc<KeyedCertificate>, pace: Pace) {
+    let mut changes = handle.directory_changes();
+    let mut couriers = JoinSet::new();
+    let mut bells: BTreeMap<OrgId, Arc<Bell>> = BTreeMap::new();
+    loop {
+        let directory = handle.directory();
+        let reachable = directory.cards().filter(|pinned| pinned.card.org != *handle.identity().org() && !pinned.card.addresses.is_empty());
+        for pinned in reachable {
+            let peer = &pinned.card.org;
+            if let Some(bell) = bells.get(peer) {
+                // Its address may have changed, or an agreement that lets something leave.
+                bell.heard.notify_one();
+                bell.queued.notify_one();
+                continue;
+            }
+            match Road::new(&handle, &certificate, peer, pace) {
+                Ok(road) => {
+                    let bell = handle.bell(peer);
+                    bells.insert(peer.clone(), Arc::clone(&bell));
+                    couriers.spawn(Courier { handle: handle.clone(), peer: peer.clone(), bell, road, pace, down: None }.run());
+                }
+                Err(fault) => tracing::error!(peer.id = %peer, error = %fault, "no courier could be sent out"),
+            }
+        }
+        drop(directory);
+        if changes.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Since when a peer cannot be served.
+struct Down {
+    since: Instant,
+    tries: u32,
+}
+
+/// The courier to one peer.
+struct Courier {
+    handle: Handle,
+    peer: OrgId,
+    bell: Arc<Bell>,
+    road: Road,
+    pace: Pace,
+    down: Option<Down>,
+}
+
+impl Courier {
+    async fn run(mut self) {
+        let mut tries = self.pace.tries();
+        loop {
+            // A heartbeat goes first: trying a peer that is down costs no more than that.
+            let fault = match self.road.heartbeat().await {
+                Ok(()) => self.round(&mut tries).await,
+                Err(fault) => fault,
+            };
+            self.went_wrong(&fault);
+            // A peer that stopped exchange waits for a person, and so does its courier.
+            let pause = if matches!(fault, Fault::Stopped(_)) { Some(self.pace.last_retry) } else { tries.next() };
+            self.rest(pause.unwrap_or(self.pace.last_retry)).await;
+        }
+    }
+
+    /// Waits before the next try; less long when the peer itself is heard of.
+    async fn rest(&self, pause: Duration) {
+        let least = pause.min(self.pace.heard_retry);
+        tokio::time::sleep(least).await;
+        tokio::select! {
+            () = tokio::time::sleep(pause.saturating_sub(least)) => {}
+            () = self.bell.heard.notified() => {}
+        }
+    }
+
+    fn went_wrong(&mut self, fault: &Fault) {
+        if matches!(fault, Fault::Unreached(_)) {
+            self.road.begin_anew();
+        }
+        let down = self.down.get_or_insert_with(|| {
+            tracing::warn!(peer.id = %self.peer, outcome = fault.word(), error = %fault, "exchange with the peer is interrupted");
+            Down { since: Instant::now(), tries: 0 }
+        });
+        down.tries += 1;
+        let tries = down.tries;
+        tracing::debug!(peer.id = %self.peer, retries = tries, outcome = fault.word(), error = %fault, "a try failed");
+        self.handle.note_health(&self.peer, |health| {
+            health.reachable = fault.reached().or(health.reachable);
+            health.last_error = Some(fault.to_string());
+            health.in_flight = 0;
+            health.retries = tries;
+        });
+    }
+
+    /// Exchange works: a receipt arrived, or the peer answered and there was nothing to send.
+    fn went_well(&mut self) {
+        if let Some(down) = self.down.take() {
+            let duration_ms = crate::elapsed_ms(down.since);
+            tracing::info!(peer.id = %self.peer, retries = down.tries, duration_ms, "exchange with the peer goes on");
+        }
+        self.handle.note_health(&self.peer, |health| {
+            health.reachable = Some(true);
+            health.last_error = None;
+            health.retries = 0;
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tries_grow_apart_up_to_the_longest_time() {
+        let pace = Pace::default();
+        let pauses: Vec<Duration> = pace.tries().take(200).collect();
+        assert_eq!(pauses.len(), 200, "it never gives up");
+        assert!(pauses.iter().all(|pause| *pause >= pace.first_retry / 2 && *pause <= pace.last_retry));
+        assert!(pauses[0] <= pace.first_retry);
+        assert!(pauses[20..].iter().all(|pause| *pause >= pace.last_retry / 2));
+        assert!(pauses[20..].windows(2).any(|pair| pair[0] != pair[1]), "chance has its part");
+    }
+}

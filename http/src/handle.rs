@@ -1,0 +1,275 @@
+//! The handle: how the asynchronous edges reach the one node.
+//!
+//! The node is owned by one thread, see [`writer`]. A handle puts a job in line for it and waits for the answer, which
+//! comes only when what the job changed is durable. Reading goes past the writer, through a pool of readers of its own.
+//! Nothing is decided here. The invariant: no answer to a job leaves this module before the commit that covers it.
+
+mod health;
+mod readers;
+mod turnstile;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use format::{OrgId, Timestamp};
+use node::exchange::{Acknowledgement, Answer, Dispatch, Inbound};
+use node::node::{Identity, Node, Published};
+use node::ports::{Reader, Store, StoreError};
+use node::state::Directory;
+use node::{Command, Outcome, Refusal};
+use policy::access::Pass;
+use policy::house::HouseRules;
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+
+pub use health::PeerHealth;
+pub use writer::Halt;
+
+use readers::Readers;
+use turnstile::Turnstile;
+use writer::{Job, Reply, Writer};
+
+/// The clock, given by whoever runs the node.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// What the writer takes on at a time.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Jobs that may wait in line; beyond, a caller is told that the node is busy.
+    pub waiting: usize,
+    /// Jobs that share one commit.
+    pub group: usize,
+    /// Work after which a group is committed, whoever still waits.
+    pub group_time: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { waiting: 1024, group: 256, group_time: Duration::from_millis(100) }
+    }
+}
+
+/// Calls one peer's courier.
+#[derive(Debug, Default)]
+pub(crate) struct Bell {
+    /// Something was queued for the peer.
+    pub(crate) queued: Notify,
+    /// The peer was heard of, or its card changed: trying it again is worth while.
+    pub(crate) heard: Notify,
+}
+
+/// What the writer and the handles have in common.
+pub(crate) struct Shared {
+    me: Arc<Identity>,
+    published: Published,
+    clock: Clock,
+    readers: Readers,
+    turnstile: Turnstile,
+    bells: Mutex<BTreeMap<OrgId, Arc<Bell>>>,
+    health: Mutex<BTreeMap<OrgId, PeerHealth>>,
+    /// Counts changes of the directory.
+    directory: watch::Sender<u64>,
+    lost_commits: AtomicU64,
+}
+
+impl Shared {
+    pub(crate) fn bell(&self, peer: &OrgId) -> Arc<Bell> {
+        let mut bells = self.bells.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(bells.entry(peer.clone()).or_default())
+    }
+
+    pub(crate) fn directory(&self) -> Arc<Directory> {
+        Arc::clone(&self.published.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+struct Inner {
+    jobs: mpsc::Sender<Job>,
+    shared: Arc<Shared>,
+}
+
+/// Reaches the running node. Cheap to clone; when the last one is dropped the writer ends.
+#[derive(Clone)]
+pub struct Handle(Arc<Inner>);
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Handle({})", self.identity().org())
+    }
+}
+
+/// Starts the writer on `node`, with `readers` for those who only read.
+///
+/// The thread ends with `Ok` when the last handle is dropped, and with [`Halt`] when the store can no longer be relied
+/// on: then the process must stop.
+///
+/// # Errors
+/// The operating system gave no thread.
+pub fn start<S: Store + 'static>(
+    node: Node<S>,
+    readers: Vec<Box<dyn Reader>>,
+    clock: Clock,
+    limits: Limits,
+) -> std::io::Result<(Handle, JoinHandle<Result<(), Halt>>)> {
+    let (jobs, waiting) = mpsc::channel(limits.waiting.max(1));
+    let shared = Arc::new(Shared {
+        me: Arc::clone(node.identity()),
+        published: node.published(),
+        clock,
+        readers: Readers::new(readers),
+        turnstile: Turnstile::new(node.state().peers.values().map(|peer| (peer.org.clone(), peer.received))),
+        bells: Mutex::default(),
+        health: Mutex::default(),
+        directory: watch::Sender::new(0),
+        lost_commits: AtomicU64::new(0),
+    });
+    let writer = Writer::new(node, waiting, limits, Arc::clone(&shared));
+    let thread = std::thread::Builder::new().name("writer".to_owned()).spawn(move || writer.run())?;
+    Ok((Handle(Arc::new(Inner { jobs, shared })), thread))
+}
+
+impl Handle {
+    /// Who the node is.
+    #[must_use]
+    pub fn identity(&self) -> &Arc<Identity> {
+        &self.0.shared.me
+    }
+
+    /// The directory as of the last commit.
+    #[must_use]
+    pub fn directory(&self) -> Arc<Directory> {
+        self.0.shared.directory()
+    }
+
+    /// The directory as it is published, for those who look again each time.
+    #[must_use]
+    pub fn published(&self) -> Published {
+        Arc::clone(&self.0.shared.published)
+    }
+
+    /// The time.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        (self.0.shared.clock)()
+    }
+
+    /// Carries out a member's command.
+    ///
+    /// # Errors
+    /// See [`Refusal`].
+    pub async fn execute(&self, pass: Pass, command: Command) -> Result<Outcome, Refusal> {
+        self.ask(|reply| Job::Execute { pass, command: Box::new(command), reply }).await
+    }
+
+    /// Replaces the house rules: keeps `text`, and lets `rules`, which the caller made of it, weigh every release that
+    /// is decided after the commit.
+    ///
+    /// # Errors
+    /// See [`Refusal`]; then the rules before stay in force.
+    pub async fn set_house_rules(&self, pass: Pass, text: String, rules: Arc<dyn HouseRules + Send + Sync>) -> Result<Outcome, Refusal> {
+        self.ask(|reply| Job::SetHouseRules { pass, text, rules, reply }).await
+    }
+
+    /// Takes in an opened and verified parcel.
+    ///
+    /// # Errors
+    /// The node is busy, or the store failed.
+    pub async fn receive(&self, inbound: Inbound) -> Result<Answer, Refusal> {
+        let (from, sequence) = (inbound.from().clone(), inbound.sequence());
+        let (reply, answer) = oneshot::channel();
+        self.put(Job::Receive { inbound: Box::new(inbound), reply })?;
+        // It is in line: the parcel after it may follow at once, and will be taken in after it.
+        self.0.shared.turnstile.passed(&from, sequence);
+        answer.await.unwrap_or_else(|_| Err(stopped()))
+    }
+
+    /// Waits until every parcel of `from` before `sequence` is taken in or in line, at most for `patience`.
+    pub(crate) async fn turn(&self, from: &OrgId, sequence: u64, patience: Duration) {
+        self.0.shared.turnstile.wait(from, sequence, patience).await;
+    }
+
+    /// Decides what leaves next for a peer, after its parcel `after`.
+    ///
+    /// # Errors
+    /// The node is busy, or the store failed.
+    pub async fn dispatch(&self, peer: OrgId, after: u64) -> Result<Option<Dispatch>, Refusal> {
+        self.ask(|reply| Job::Dispatch { peer, after, reply }).await
+    }
+
+    /// Takes in a peer's answer to a parcel.
+    ///
+    /// # Errors
+    /// The node is busy, or the store failed.
+    pub async fn acknowledge(&self, acknowledgement: Acknowledgement) -> Result<(), Refusal> {
+        self.ask(|reply| Job::Acknowledge { acknowledgement: Box::new(acknowledgement), reply }).await
+    }
+
+    /// Destroys the content of at most `limit` records whose retention has ended, and gives how many were due.
+    ///
+    /// # Errors
+    /// The node is busy, or the store failed.
+    pub async fn expire(&self, limit: usize) -> Result<usize, Refusal> {
+        self.ask(|reply| Job::Expire { limit, reply }).await
+    }
+
+    /// Reads what is committed, on a thread where waiting for the store holds nobody up.
+    pub async fn read<T: Send + 'static>(&self, read: impl FnOnce(&dyn Reader) -> T + Send + 'static) -> T {
+        self.0.shared.readers.read(read).await
+    }
+
+    /// How exchange with each peer goes, as its courier sees it.
+    #[must_use]
+    pub fn peer_health(&self) -> BTreeMap<OrgId, PeerHealth> {
+        self.0.shared.health.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How many commits the store has lost since the start.
+    #[must_use]
+    pub fn lost_commits(&self) -> u64 {
+        self.0.shared.lost_commits.load(Relaxed)
+    }
+
+    /// Waits until the writer has ended.
+    pub async fn stopped(&self) {
+        self.0.jobs.closed().await;
+    }
+
+    pub(crate) fn note_health(&self, peer: &OrgId, change: impl FnOnce(&mut PeerHealth)) {
+        let mut health = self.0.shared.health.lock().unwrap_or_else(PoisonError::into_inner);
+        change(health.entry(peer.clone()).or_default());
+    }
+
+    pub(crate) fn bell(&self, peer: &OrgId) -> Arc<Bell> {
+        self.0.shared.bell(peer)
+    }
+
+    /// Tells of each change of the directory.
+    pub(crate) fn directory_changes(&self) -> watch::Receiver<u64> {
+        self.0.shared.directory.subscribe()
+    }
+
+    async fn ask<T>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, Refusal> {
+        let (reply, answer) = oneshot::channel();
+        self.put(job(reply))?;
+        answer.await.unwrap_or_else(|_| Err(stopped()))
+    }
+
+    fn put(&self, job: Job) -> Result<(), Refusal> {
+        self.0.jobs.try_send(job).map_err(|fault| match fault {
+            mpsc::error::TrySendError::Full(_) => Refusal::Busy("too much is in line on this node; try again in a moment".to_owned()),
+            mpsc::error::TrySendError::Closed(_) => stopped(),
+        })
+    }
+}
+
+fn stopped() -> Refusal {
+    Refusal::Store(StoreError::Failed("the writer has stopped".to_owned()))
+}

@@ -1,0 +1,217 @@
+//! The writer: the one thread that owns the node.
+//!
+//! It takes a job and as many more as already wait, runs each, commits once, and only then answers them all: log before
+//! effect, at the price of one durable write for many acts. It does no work of its own and waits for nobody but the
+//! store. When the store fails it answers that nothing was done, and goes on; when the store keeps failing, or can't be
+//! read any more, the thread ends and with it the process.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use format::OrgId;
+use node::exchange::{Acknowledgement, Answer, Dispatch, Inbound};
+use node::ports::{Store, StoreError};
+use node::state::Directory;
+use node::{Command, Node, Outcome, Refusal};
+use policy::access::Pass;
+use policy::house::HouseRules;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+use super::{Limits, Shared};
+
+/// Commits that may be lost one after the other before the process stops.
+const MAX_LOST_COMMITS: u32 = 3;
+
+/// Why the writer ended before the last handle was dropped. The process must stop.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Halt {
+    /// Commit after commit was lost.
+    #[error("the store failed {MAX_LOST_COMMITS} times running")]
+    Failing(#[source] StoreError),
+    /// What the store holds cannot be read.
+    #[error("the store cannot be read")]
+    Unreadable(#[source] StoreError),
+}
+
+/// Where the answer to a job goes.
+pub(super) type Reply<T> = oneshot::Sender<Result<T, Refusal>>;
+
+/// What can be asked of the writer.
+pub(super) enum Job {
+    Execute { pass: Pass, command: Box<Command>, reply: Reply<Outcome> },
+    SetHouseRules { pass: Pass, text: String, rules: Arc<dyn HouseRules + Send + Sync>, reply: Reply<Outcome> },
+    Receive { inbound: Box<Inbound>, reply: Reply<Answer> },
+    Dispatch { peer: OrgId, after: u64, reply: Reply<Option<Dispatch>> },
+    Acknowledge { acknowledgement: Box<Acknowledgement>, reply: Reply<()> },
+    Expire { limit: usize, reply: Reply<usize> },
+}
+
+/// An answer that waits for the commit: it is told what was decided, or that it was lost.
+type Held = Box<dyn FnOnce(Option<&StoreError>) + Send>;
+
+/// The same fault, to be told to each who waited.
+fn again(fault: &StoreError) -> StoreError {
+    match fault {
+        StoreError::Full => StoreError::Full,
+        StoreError::Conflict { expected, actual } => StoreError::Conflict { expected: *expected, actual: *actual },
+        other => StoreError::Failed(other.to_string()),
+    }
+}
+
+/// What a group of jobs leaves to do once its commit is over.
+#[derive(Default)]
+struct Group {
+    held: Vec<Held>,
+    /// Peers whose parcels were among the jobs, and whether all of them were taken in.
+    senders: Vec<(OrgId, bool)>,
+    /// Peers with whom exchange may go on.
+    resumed: Vec<OrgId>,
+    /// House rules to put in force.
+    rules: Option<Arc<dyn HouseRules + Send + Sync>>,
+    /// A job found that there was no room in the store.
+    full: bool,
+}
+
+impl Group {
+    fn hold<T: Send + 'static>(&mut self, reply: Reply<T>, decided: Result<T, Refusal>) {
+        self.full |= matches!(decided, Err(Refusal::Store(StoreError::Full)));
+        self.held.push(Box::new(move |lost| {
+            let told = lost.map_or(decided, |fault| Err(Refusal::Store(again(fault))));
+            // Whoever asked may have gone; what was decided stays decided.
+            let _gone = reply.send(told);
+        }));
+    }
+}
+
+pub(super) struct Writer<S: Store> {
+    node: Node<S>,
+    jobs: mpsc::Receiver<Job>,
+    limits: Limits,
+    shared: Arc<Shared>,
+    directory: Arc<Directory>,
+}
+
+impl<S: Store> Writer<S> {
+    pub(super) fn new(node: Node<S>, jobs: mpsc::Receiver<Job>, limits: Limits, shared: Arc<Shared>) -> Self {
+        let directory = shared.directory();
+        Self { node, jobs, limits, shared, directory }
+    }
+
+    /// Works until nobody can ask any more.
+    pub(super) fn run(mut self) -> Result<(), Halt> {
+        let mut lost = 0;
+        while let Some(first) = self.jobs.blocking_recv() {
+            let group = self.run_group(first);
+            let Err(fault) = self.node.commit() else {
+                lost = 0;
+                self.committed(group);
+                continue;
+            };
+            let fault = if group.full { StoreError::Full } else { fault };
+            self.shared.lost_commits.fetch_add(1, Relaxed);
+            tracing::error!(jobs = group.held.len(), error = %fault, "a commit was lost");
+            self.uncommitted(group, &fault);
+            match fault {
+                StoreError::Corrupt { .. } => return Err(Halt::Unreadable(fault)),
+                StoreError::Failed(_) => lost += 1,
+                // No room is the operator's to mend, and nothing is written meanwhile.
+                _ => lost = 0,
+            }
+            if lost >= MAX_LOST_COMMITS {
+                return Err(Halt::Failing(fault));
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs a job and those that wait behind it, up to the limits.
+    fn run_group(&mut self, first: Job) -> Group {
+        let begun = Instant::now();
+        let mut group = Group::default();
+        let mut next = Some(first);
+        while let Some(job) = next {
+            self.run_job(job, &mut group);
+            // New house rules weigh everything after them: they end their group.
+            let full = group.held.len() >= self.limits.group || begun.elapsed() >= self.limits.group_time || group.rules.is_some();
+            next = if full { None } else { self.jobs.try_recv().ok() };
+        }
+        group
+    }
+
+    fn run_job(&mut self, job: Job, group: &mut Group) {
+        let now = (self.shared.clock)();
+        match job {
+            Job::Execute { pass, command, reply } => {
+                let resumed = if let Command::Resume { peer, .. } = command.as_ref() { Some(peer.clone()) } else { None };
+                let decided = self.node.execute(pass, *command, now);
+                if decided.is_ok() {
+                    group.resumed.extend(resumed);
+                }
+                group.hold(reply, decided);
+            }
+            Job::SetHouseRules { pass, text, rules, reply } => {
+                let decided = self.node.execute(pass, Command::SetHouseRules { text }, now);
+                if decided.is_ok() {
+                    group.rules = Some(rules);
+                }
+                group.hold(reply, decided);
+            }
+            Job::Receive { inbound, reply } => {
+                let from = inbound.from().clone();
+                let decided = self.node.receive(*inbound, now);
+                group.senders.push((from, matches!(decided, Ok(Answer::Receipt(_)))));
+                group.hold(reply, decided);
+            }
+            Job::Dispatch { peer, after, reply } => {
+                let decided = self.node.dispatch(&peer, after, now);
+                group.hold(reply, decided);
+            }
+            Job::Acknowledge { acknowledgement, reply } => {
+                let decided = self.node.acknowledge(*acknowledgement, now);
+                group.hold(reply, decided);
+            }
+            Job::Expire { limit, reply } => {
+                let decided = self.node.expire(limit, now);
+                group.hold(reply, decided);
+            }
+        }
+    }
+
+    /// What was decided is durable: it is told, and those are woken whom it concerns.
+    fn committed(&mut self, group: Group) {
+        if let Some(rules) = group.rules {
+            self.node.use_house_rules(rules);
+        }
+        for (from, taken_in) in group.senders {
+            let received = self.node.state().peer(&from).received;
+            if taken_in {
+                self.shared.turnstile.reached(&from, received);
+            } else {
+                self.shared.turnstile.back_to(&from, received);
+            }
+        }
+        for told in group.held {
+            told(None);
+        }
+        let directory = self.shared.directory();
+        if !Arc::ptr_eq(&directory, &self.directory) {
+            self.directory = directory;
+            self.shared.directory.send_modify(|version| *version = version.wrapping_add(1));
+        }
+        for peer in self.node.take_queued().into_iter().chain(group.resumed) {
+            self.shared.bell(&peer).queued.notify_one();
+        }
+    }
+
+    /// What was decided is lost: whoever waits is told so, whatever the decision was.
+    fn uncommitted(&self, group: Group, fault: &StoreError) {
+        for (from, _) in group.senders {
+            self.shared.turnstile.back_to(&from, self.node.state().peer(&from).received);
+        }
+        for told in group.held {
+            told(Some(fault));
+        }
+    }
+}

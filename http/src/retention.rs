@@ -1,0 +1,48 @@
+//! Retention: the task that has the node destroy what it may no longer hold.
+//!
+//! It only keeps time. Which records are due, and the ledger entries about them, are the node's.
+
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, MissedTickBehavior};
+
+use crate::handle::Handle;
+
+/// Records destroyed in one act.
+const BATCH: usize = 500;
+
+/// Starts looking `every` so often for records whose retention has ended. Abort the task to end it.
+#[must_use]
+pub fn start(handle: Handle, every: Duration) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        let mut ticks = tokio::time::interval(every);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            expire(&handle).await;
+        }
+    })
+}
+
+async fn expire(handle: &Handle) {
+    let begun = Instant::now();
+    let mut destroyed = 0;
+    let outcome = loop {
+        match handle.expire(BATCH).await {
+            Ok(due) => {
+                destroyed += due;
+                if due < BATCH {
+                    break Ok(());
+                }
+            }
+            Err(refusal) => break Err(refusal),
+        }
+    };
+    let duration_ms = crate::elapsed_ms(begun);
+    match outcome {
+        Ok(()) if destroyed == 0 => {}
+        Ok(()) => tracing::info!(job = "retention", items = destroyed, duration_ms, outcome = "done", "retention"),
+        Err(refusal) => tracing::error!(job = "retention", items = destroyed, duration_ms, outcome = "failed", error = %refusal, "retention"),
+    }
+}

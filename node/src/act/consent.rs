@@ -1,0 +1,207 @@
+//! Consent: the third-party rule in practice.
+//!
+//! A holder asks, the originator answers, both in signed records; a grant names one record, one holder, one recipient
+//! and may end. With it, or where the agreement's terms let it, the holder passes the record on in the originator's
+//! own signed words, says so to the originator before the first byte leaves, and shows the recipient what permits it.
+
+use std::collections::BTreeSet;
+
+use format::parcel::Evidence;
+use format::receipt::State;
+use format::record::{ConsentAct, ConsentContent, Content, Header, Kind, Link, Relation};
+use format::{OrgId, RecordId, Signed, Timestamp};
+use policy::access::Pass;
+use policy::release::{Decision, Grant};
+
+use super::directory::invalid;
+use super::recall::Steering;
+use super::release::{Weighing, header_of, signed_record};
+use crate::command::{Outcome, Refusal};
+use crate::entry::{Event, RefusedTo};
+use crate::node::{Identity, Node, Plan};
+use crate::ports::{Reader, Store, StoreError, StoreResult};
+use crate::rows::{RecordRow, Stage, StatementKind};
+use crate::vault::Part;
+
+/// Reads a consent record's content; none when it was destroyed.
+fn consent_of(reader: &dyn Reader, me: &Identity, row: &RecordRow) -> StoreResult<Option<(format::record::Salted, ConsentContent)>> {
+    let Some(content) = reader.content(&row.id)? else {
+        return Ok(None);
+    };
+    let salted = me.vault.open(Part::Content(&row.number, row.version), &content)?;
+    match Content::parse(row.kind, &salted.bytes) {
+        Ok(Content::Consent(consent)) => Ok(Some((salted, consent))),
+        _ => Err(StoreError::Corrupt { what: "consent", why: format!("{} does not read as one", row.number) }),
+    }
+}
+
+/// The originator's grants to this node for one record, newest first, with their rows.
+fn grants(reader: &dyn Reader, me: &Identity, record: &RecordRow, recipient: &OrgId) -> StoreResult<Vec<(RecordRow, format::record::Salted, Grant)>> {
+    let mut found = Vec::new();
+    for row in reader.linking_to(&record.id)? {
+        if row.kind != Kind::Consent || row.originator != record.originator {
+            continue;
+        }
+        let Some((salted, consent)) = consent_of(reader, me, &row)? else {
+            continue;
+        };
+        if consent.act == ConsentAct::Grant && consent.recipient == *recipient && consent.holder == *me.org() {
+            if let Some(grant) = Grant::read(&header_of(&row)?, &consent) {
+                found.push((row, salted, grant));
+            }
+        }
+    }
+    found.reverse();
+    Ok(found)
+}
+
+/// The grant, with its consent record, under which a record can be passed on to `recipient` at `now`: one that still
+/// holds, else the newest.
+///
+/// # Errors
+/// The store cannot be read.
+pub(crate) fn grant(reader: &dyn Reader, me: &Identity, record: &RecordRow, recipient: &OrgId, now: Timestamp) -> StoreResult<Option<(RecordId, Grant)>> {
+    let mut all = grants(reader, me, record, recipient)?;
+    let valid = all.iter().position(|(_, _, grant)| grant.expires.is_none_or(|expires| now < expires)).unwrap_or(0);
+    Ok((valid < all.len()).then(|| all.swap_remove(valid)).map(|(row, _, grant)| (row.id, grant)))
+}
+
+/// What shows the recipient that a record may be passed on to it: the grant, and the originator's signature on the terms.
+pub(crate) fn evidence(reader: &dyn Reader, me: &Identity, record: &RecordRow, recipient: &OrgId, now: Timestamp) -> StoreResult<Evidence> {
+    let grant = grants(reader, me, record, recipient)?.into_iter().find(|(_, _, grant)| grant.expires.is_none_or(|expires| now < expires));
+    let grant = grant.and_then(|(row, salted, _)| signed_record(&row).map(|signed| (signed, salted)));
+    let mut terms = None;
+    if grant.is_none() {
+        let header = header_of(record)?;
+        for row in reader.opening()?.statements {
+            if row.kind == StatementKind::Agreement && row.org == header.originator {
+                let signed = Signed::parse(&row.bytes).map_err(|e| StoreError::Corrupt { what: "agreement", why: e.to_string() })?;
+                let names = serde_json::from_slice::<format::agreement::Agreement>(signed.payload())
+                    .is_ok_and(|agreement| agreement.id == header.agreement.id && agreement.version == header.agreement.version);
+                if names {
+                    terms = Some(signed);
+                }
+            }
+        }
+    }
+    Ok(Evidence { grant, terms })
+}
+
+impl<S: Store> Node<S> {
+    pub(crate) fn ask_consent(&mut self, pass: &Pass, record: &RecordId, recipient: OrgId, reason: String, now: Timestamp) -> Result<(Outcome, Plan), Refusal> {
+        let row = self.received(record)?;
+        if self.state.directory.card(&recipient).is_none() || recipient == row.originator || recipient == *self.me.org() {
+            return Err(invalid("recipient", format!("{recipient} is not a third organisation whose card is held here")));
+        }
+        let like = header_of(&row)?;
+        let content = ConsentContent { act: ConsentAct::Ask, holder: self.me.org().clone(), recipient: recipient.clone(), reason, expires: None };
+        let links = vec![Link { relation: Relation::Concerns, to: *record }];
+        let audience = BTreeSet::from([row.originator.clone()]);
+        let mut plan = Plan::default();
+        let outcome = self.issue_consent(pass, &like, content, links, audience, &row.originator, &mut plan, now)?;
+        plan.event(Event::ConsentAsked { record: *record, ask: outcome.0, recipient });
+        Ok((outcome.1, plan))
+    }
+
+    pub(crate) fn answer_consent(
+        &mut self,
+        pass: &Pass,
+        ask: &RecordId,
+        grant: bool,
+        reason: String,
+        expires: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<(Outcome, Plan), Refusal> {
+        let row = self.received(ask)?;
+        let asked = if row.kind == Kind::Consent { consent_of(&self.store, &self.me, &row)? } else { None };
+        let Some((_, asked)) = asked.filter(|(_, asked)| asked.act == ConsentAct::Ask && asked.holder == row.originator) else {
+            return Err(Refusal::WrongState(format!("{} is not a question about consent", row.number)));
+        };
+        if expires.is_some_and(|expires| expires <= now) {
+            return Err(invalid("expires", "a grant ends in the future"));
+        }
+        let concerned = header_of(&row)?.linked(Relation::Concerns).next();
+        let record = concerned.ok_or_else(|| Refusal::WrongState(format!("{} names no record", row.number)))?;
+        let own = self.own_record(&record)?;
+        let like = header_of(&own)?;
+        let act = if grant { ConsentAct::Grant } else { ConsentAct::Deny };
+        let content = ConsentContent { act, holder: asked.holder.clone(), recipient: asked.recipient.clone(), reason, expires };
+        let links = vec![Link { relation: Relation::Answers, to: *ask }, Link { relation: Relation::Concerns, to: record }];
+        // The holder shows a grant to the recipient, so the recipient is in its audience; a refusal concerns the holder.
+        let mut audience = BTreeSet::from([asked.holder.clone()]);
+        if grant {
+            audience.insert(asked.recipient.clone());
+        }
+        let mut plan = Plan::default();
+        let (answer, outcome) = self.issue_consent(pass, &like, content, links, audience, &asked.holder, &mut plan, now)?;
+        plan.event(Event::ConsentAnswered { record, answer, holder: asked.holder, recipient: asked.recipient, granted: grant });
+        Ok((outcome, plan))
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of one record")]
+    fn issue_consent(
+        &mut self,
+        pass: &Pass,
+        like: &Header,
+        content: ConsentContent,
+        links: Vec<Link>,
+        audience: BTreeSet<OrgId>,
+        to: &OrgId,
+        plan: &mut Plan,
+        now: Timestamp,
+    ) -> Result<(RecordId, Outcome), Refusal> {
+        if content.reason.trim().is_empty() {
+            return Err(invalid("reason", "it says why, for whoever reads it later"));
+        }
+        let content = serde_json::to_vec(&content).map_err(|e| invalid("consent", e))?;
+        let steering = Steering { kind: Kind::Consent, like, links, audience, content, retain_until: like.retain_until };
+        let (id, header) = self.issue(pass, steering, plan, now)?;
+        let row = plan.changes.iter().find_map(|change| if let crate::rows::Change::NewRecord(row, _) = change { Some(row.as_ref()) } else { None });
+        let weighing = Weighing { directory: &self.state.directory, me: self.me.org(), house: self.house.as_ref(), now };
+        match row.map(|row| weighing.release(row, &header, to, None, false)) {
+            Some(Decision::Permit(_)) => {}
+            Some(Decision::Refuse(reasons)) => return Err(Refusal::Forbidden(reasons)),
+            None => return Err(Refusal::WrongState("the consent record was not made".to_owned())),
+        }
+        self.queue_record(id, &header, to, plan, now);
+        plan.event(Event::Released {
+            record: id,
+            number: header.number.clone(),
+            version: 1,
+            agreement: header.agreement.id.clone(),
+            agreement_version: header.agreement.version,
+            purpose: header.purpose.clone(),
+            legal_basis: header.legal_basis.clone(),
+            recipients: vec![to.clone()],
+            refused: Vec::<RefusedTo>::new(),
+        });
+        Ok((id, Outcome::Record { record: id, number: header.number, version: 1 }))
+    }
+
+    pub(crate) fn pass_on(&self, record: &RecordId, to: &OrgId, now: Timestamp) -> Result<(Outcome, Plan), Refusal> {
+        let row = self.received(record)?;
+        let header = header_of(&row)?;
+        let grant = grant(&self.store, &self.me, &row, to, now)?;
+        let weighing = Weighing { directory: &self.state.directory, me: self.me.org(), house: self.house.as_ref(), now };
+        if let Decision::Refuse(reasons) = weighing.release(&row, &header, to, grant.as_ref().map(|(_, grant)| grant), false) {
+            return Err(Refusal::Forbidden(reasons));
+        }
+        let copies = self.store.holdings(record)?;
+        if copies.iter().any(|copy| copy.holder == *to && super::who_has::on_its_way_or_there(copy.state)) {
+            return Err(Refusal::WrongState(format!("{to} has {} already, or it is on its way", row.number)));
+        }
+        let mut plan = Plan::default();
+        plan.event(Event::PassedOn { record: *record, to: to.clone(), grant: grant.map(|(consent, _)| consent) });
+        let back = row.from.clone().unwrap_or_else(|| header.originator.clone());
+        // The originator is told first: its view of the copies is never behind where they are.
+        self.notify(*record, &header.originator, State::PassedOn { to: to.clone() }, &back, &mut plan, now)?;
+        self.queue_record(*record, &header, to, &mut plan, now);
+        Ok((Outcome::Released { record: *record, number: row.number, recipients: vec![to.clone()], refused: Vec::new() }, plan))
+    }
+
+    /// A record received from another organisation.
+    pub(crate) fn received(&self, record: &RecordId) -> Result<RecordRow, Refusal> {
+        let row = self.store.record(record)?.filter(|row| row.stage == Stage::Received);
+        row.ok_or_else(|| Refusal::NotFound { what: "received record", name: record.to_string() })
+    }
+}

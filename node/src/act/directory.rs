@@ -1,0 +1,79 @@
+//! Cards: which organisations are believed here, and whether exchange with them goes on.
+
+use format::card::{self, Card};
+use format::verify::Verified;
+use format::{Digest, OrgId, Timestamp};
+
+use crate::command::{Outcome, Refusal};
+use crate::entry::Event;
+use crate::node::{Node, Plan};
+use crate::ports::Store;
+use crate::rows::{Change, MemberRow, StatementKind, StatementRow};
+
+pub(super) fn invalid(what: &'static str, why: impl ToString) -> Refusal {
+    Refusal::Invalid { what, why: why.to_string() }
+}
+
+fn card_row(card: &Verified<Card>, now: Timestamp) -> StatementRow {
+    StatementRow { kind: StatementKind::Card, key: card.digest(), org: card.org.clone(), about: None, bytes: card.signed().to_bytes(), at: now }
+}
+
+impl<S: Store> Node<S> {
+    pub(crate) fn import_card(&self, bytes: &[u8], fingerprint: Digest, now: Timestamp) -> Result<(Outcome, Plan), Refusal> {
+        let (card, keys) = card::introduce(bytes).map_err(|e| invalid("card", e))?;
+        if keys.fingerprint() != fingerprint {
+            let why = format!("its fingerprint is {}, not the one that was compared: ask {} again over another channel", keys.fingerprint(), card.org);
+            return Err(invalid("fingerprint", why));
+        }
+        if let Some(known) = self.state.directory.card(&card.org) {
+            if known.card.serial >= card.serial {
+                return Err(Refusal::WrongState(format!("card {} of {} is held here already", known.card.serial, card.org)));
+            }
+            if known.keys.fingerprint() != fingerprint && card.org == *self.me.org() {
+                return Err(Refusal::WrongState("this node's own keys are not changed by importing a card".to_owned()));
+            }
+        }
+        if self.state.directory.cards().any(|other| other.card.org != card.org && other.card.short == card.short) {
+            return Err(invalid("card", format!("another organisation here has the short name {}", card.short)));
+        }
+        let mut plan = Plan::default();
+        plan.event(Event::CardImported { org: card.org.clone(), serial: card.serial, fingerprint });
+        plan.change(Change::Statement(card_row(&card, now)));
+        Ok((Outcome::Done, plan))
+    }
+
+    /// The node's own card and its first member, on an empty store.
+    pub(crate) fn decide_set_up(&self, bytes: &[u8], first: MemberRow, now: Timestamp) -> Result<Plan, Refusal> {
+        if self.state.frontier.size() != 0 {
+            return Err(Refusal::WrongState("this store is set up already".to_owned()));
+        }
+        let (card, keys) = card::introduce(bytes).map_err(|e| invalid("card", e))?;
+        if card.org != *self.me.org() || keys.fingerprint() != self.me.keys.public().fingerprint() {
+            return Err(invalid("card", "it is not this node's own"));
+        }
+        let mut plan = Plan::default();
+        plan.event(Event::CardImported { org: card.org.clone(), serial: card.serial, fingerprint: keys.fingerprint() });
+        plan.change(Change::Statement(card_row(&card, now)));
+        plan.event(Event::MemberAdded { member: first.id.clone(), roles: first.roles.iter().map(ToString::to_string).collect() });
+        plan.change(Change::Member(first));
+        Ok(plan)
+    }
+
+    /// A person has looked at why exchange stopped, and lets it go on.
+    ///
+    /// `from` is the number of the next parcel to be taken in from the peer; what it had sent before counts as taken.
+    pub(crate) fn resume(&self, peer: &OrgId, from: u64) -> Result<(Outcome, Plan), Refusal> {
+        let mut state = self.state.peer(peer);
+        if state.suspicion.is_none() {
+            return Err(Refusal::WrongState(format!("exchange with {peer} is not stopped")));
+        }
+        state.suspicion = None;
+        if from != state.received + 1 {
+            return Err(invalid("from", format!("the next parcel from {peer} has number {}; give that number to go on", state.received + 1)));
+        }
+        let mut plan = Plan::default();
+        plan.event(Event::Resumed { peer: peer.clone(), from });
+        plan.change(Change::Peer(state));
+        Ok((Outcome::Done, plan))
+    }
+}

@@ -1,0 +1,83 @@
+//! Opening: a member reads a record, after the ledger entry that says so.
+
+use format::RecordId;
+use policy::access::{Pass, Permission};
+
+use crate::command::{Outcome, RecordView, Refusal};
+use crate::entry::Event;
+use crate::node::{Node, Plan};
+use crate::ports::{MAX_PAGE, RecordQuery, Store};
+use crate::released::{Recipient, Released};
+use crate::rows::{RecordRow, Stage};
+use crate::vault::Part;
+
+fn to_member<T>(pass: &Pass, value: T) -> Released<T> {
+    Released::new(Recipient::Member(pass.member().to_owned()), value)
+}
+
+impl<S: Store> Node<S> {
+    pub(crate) fn open_record(&self, pass: &Pass, record: &RecordId) -> Result<(Outcome, Plan), Refusal> {
+        let row = self.readable(pass, record)?;
+        let mut plan = Plan::default();
+        plan.event(Event::Opened { record: *record, purpose: pass.purpose().cloned() });
+        let view = self.view(row)?;
+        Ok((Outcome::Opened(Box::new(to_member(pass, view))), plan))
+    }
+
+    pub(crate) fn open_piece(&self, pass: &Pass, record: &RecordId, attachment: u32, index: u64) -> Result<(Outcome, Plan), Refusal> {
+        let row = self.readable(pass, record)?;
+        let missing = || Refusal::NotFound { what: "piece of an attachment", name: format!("{attachment}/{index}") };
+        let content = self.store.content(record)?.ok_or_else(missing)?;
+        let piece = self.store.piece(&(row.number.clone(), row.version), attachment, index)?.ok_or_else(missing)?;
+        let key = self.me.vault.unwrap(&content)?;
+        let bytes = self.me.vault.open_piece(&key, Part::Piece(&row.number, row.version, attachment, index), &piece.ciphertext)?;
+        let mut plan = Plan::default();
+        if index == 0 {
+            plan.event(Event::Opened { record: *record, purpose: pass.purpose().cloned() });
+        }
+        Ok((Outcome::Piece(to_member(pass, bytes)), plan))
+    }
+
+    pub(crate) fn list(&self, pass: &Pass, query: &RecordQuery) -> Result<(Outcome, Plan), Refusal> {
+        let mut query = query.clone();
+        query.limit = query.limit.clamp(1, MAX_PAGE);
+        let mut rows = Vec::new();
+        for (place, row) in self.store.records(&query)? {
+            // A draft is its author's until it is put before others.
+            if row.stage != Stage::Draft || row.drafted_by == pass.member() {
+                rows.push((place, self.view(row)?));
+            }
+        }
+        let words = [
+            query.stage.map(|stage| format!("stage={stage}")),
+            query.kind.map(|kind| format!("kind={kind}")),
+            query.originator.as_ref().map(|org| format!("originator={org}")),
+            query.flagged.then(|| "flagged".to_owned()),
+        ];
+        let mut plan = Plan::default();
+        plan.event(Event::Listed { query: words.into_iter().flatten().collect::<Vec<_>>().join(" "), purpose: pass.purpose().cloned() });
+        Ok((Outcome::Listed(to_member(pass, rows)), plan))
+    }
+
+    pub(crate) fn export_ledger(&self) -> (Outcome, Plan) {
+        let entries = self.state.frontier.size() + 1;
+        let mut plan = Plan::default();
+        plan.event(Event::LedgerExported { entries });
+        (Outcome::Exported(entries), plan)
+    }
+
+    /// A record that a pass lets its member read: drafts with one permission, everything else with the other.
+    fn readable(&self, pass: &Pass, record: &RecordId) -> Result<RecordRow, Refusal> {
+        let row = self.store.record(record)?.filter(|row| {
+            let draft = matches!(row.stage, Stage::Draft | Stage::Submitted | Stage::Approved);
+            draft == (pass.permission() == Permission::ReadDraft)
+        });
+        row.ok_or_else(|| Refusal::NotFound { what: "record", name: record.to_string() })
+    }
+
+    fn view(&self, row: RecordRow) -> Result<RecordView, Refusal> {
+        let content = self.store.content(&row.id)?;
+        let content = content.map(|sealed| self.me.vault.open(Part::Content(&row.number, row.version), &sealed)).transpose()?;
+        Ok(RecordView { row, content })
+    }
+}

@@ -1,0 +1,244 @@
+//! Commands: what a member can ask of a node, and what comes back.
+//!
+//! A command may fail; what it changes is decided whole before anything is written. Every command arrives with a
+//! [`policy::access::Pass`], which only the access decision makes, and `node` checks that the pass is for the command.
+
+use std::collections::BTreeSet;
+
+use format::agreement::Agreement;
+use format::grading::Grading;
+use format::id::{LegalBasis, Purpose};
+use format::marking::Marking;
+use format::record::{Kind, Link, Salted, SubjectCategory, TextContent};
+use format::{AgreementId, Digest, OrgId, RecordId, RecordNumber, Timestamp};
+use policy::access::{Permission, Role};
+use policy::reason::Reason;
+
+use crate::act::release::ReleaseSignature;
+use crate::ports::{RecordQuery, StoreError};
+use crate::released::Released;
+use crate::rows::RecordRow;
+
+/// What an author gives for a draft.
+#[derive(Debug, Clone)]
+pub struct DraftInput {
+    /// Report, lesson or alert; for a correction, what the corrected record is.
+    pub kind: Kind,
+    /// The agreement, in its version in force.
+    pub agreement: AgreementId,
+    /// For whom.
+    pub audience: BTreeSet<OrgId>,
+    /// How it must be handled.
+    pub marking: Marking,
+    /// How reliable and sure.
+    pub grading: Option<Grading>,
+    /// What it may be processed for.
+    pub purpose: Purpose,
+    /// The provision that permits the release.
+    pub legal_basis: LegalBasis,
+    /// Whom its personal data concern.
+    pub categories: BTreeSet<SubjectCategory>,
+    /// Language tag.
+    pub language: String,
+    /// Days until every holder destroys it; the agreement's longest when absent.
+    pub retention_days: Option<u32>,
+    /// Records it answers or builds on.
+    pub links: Vec<Link>,
+    /// Title, text, names of attachments to come, embedded STIX.
+    pub content: TextContent,
+}
+
+/// What a member asks for.
+#[derive(Debug)]
+pub enum Command {
+    /// Believes a card whose fingerprint the member compared.
+    ImportCard { bytes: Vec<u8>, fingerprint: Digest },
+    /// Puts a version of an agreement forward, signed by this organisation.
+    ProposeAgreement(Box<Agreement>),
+    /// Signs a version that was put forward.
+    SignAgreement { id: AgreementId, version: u32 },
+    /// Leaves an agreement, in every version, at once.
+    Withdraw { id: AgreementId },
+    /// Begins a draft.
+    Draft(Box<DraftInput>),
+    /// Begins a correction of a released record of this organisation.
+    Correct { number: RecordNumber, input: Box<DraftInput> },
+    /// Replaces a draft's header and text; its attachments stay.
+    Edit { number: RecordNumber, version: u32, input: Box<DraftInput> },
+    /// Stores one piece of an attachment to a draft; pieces come in order.
+    AttachPiece { number: RecordNumber, version: u32, index: u64, bytes: Vec<u8> },
+    /// Ends an attachment whose pieces are all stored.
+    AttachEnd { number: RecordNumber, version: u32, name: String, media_type: String, size: u64 },
+    /// Gives up a draft.
+    Discard { number: RecordNumber, version: u32 },
+    /// Fixes a draft's bytes and puts it before a second person.
+    Submit { number: RecordNumber, version: u32 },
+    /// Approves exactly the bytes with this id.
+    Approve { record: RecordId },
+    /// Sends a submitted draft back to its author.
+    SendBack { record: RecordId, reason: String },
+    /// Releases an approved record; the signature is made beforehand, off the write path, by
+    /// [`crate::act::release::sign`].
+    Release { record: RecordId, signature: Box<ReleaseSignature> },
+    /// Takes a released record back from every holder, in all its versions.
+    Recall { number: RecordNumber, reason: String },
+    /// Passes another organisation's record on.
+    PassOn { record: RecordId, to: OrgId },
+    /// Asks a record's originator whether it may be passed on.
+    AskConsent { record: RecordId, recipient: OrgId, reason: String },
+    /// Answers such a question.
+    AnswerConsent { ask: RecordId, grant: bool, reason: String, expires: Option<Timestamp> },
+    /// Reads a record.
+    Open { record: RecordId },
+    /// Reads a piece of an attachment.
+    OpenPiece { record: RecordId, attachment: u32, index: u64 },
+    /// Lists records with their titles.
+    List(Box<RecordQuery>),
+    /// Notes that the ledger is exported, and tells up to which entry.
+    ExportLedger,
+    /// Adds a member.
+    AddMember { id: String, name: String, roles: BTreeSet<Role>, password: String },
+    /// Sets a member's roles and whether the account is in use.
+    ChangeMember { id: String, roles: BTreeSet<Role>, active: bool },
+    /// Sets a password hash (PHC form) and ends the member's sessions.
+    SetPassword { member: String, password: String },
+    /// Adds a session or API token.
+    AddCredential { member: String, hash: Digest, label: String, token: bool, expires: Timestamp },
+    /// Revokes a session or API token.
+    RevokeCredential { hash: Digest },
+    /// Replaces the house rules, which the caller has validated.
+    SetHouseRules { text: String },
+    /// Lets exchange with a suspended peer go on, from its sequence number `from`.
+    Resume { peer: OrgId, from: u64 },
+}
+
+impl Command {
+    /// The permissions of which a pass must be for one.
+    #[must_use]
+    pub const fn permissions(&self) -> &'static [Permission] {
+        match self {
+            Self::ImportCard { .. } | Self::Resume { .. } => &[Permission::ManageDirectory],
+            Self::ProposeAgreement(_) => &[Permission::ProposeAgreement],
+            Self::SignAgreement { .. } => &[Permission::SignAgreement],
+            Self::Withdraw { .. } => &[Permission::WithdrawAgreement],
+            Self::Draft(_) | Self::Correct { .. } | Self::Edit { .. } | Self::AttachPiece { .. } | Self::AttachEnd { .. } | Self::Discard { .. } => {
+                &[Permission::DraftRecord]
+            }
+            Self::Submit { .. } => &[Permission::SubmitRecord],
+            Self::Approve { .. } | Self::SendBack { .. } => &[Permission::ApproveRecord],
+            Self::Release { .. } => &[Permission::ReleaseRecord],
+            Self::Recall { .. } => &[Permission::Recall],
+            Self::PassOn { .. } => &[Permission::PassOn],
+            Self::AskConsent { .. } => &[Permission::AskConsent],
+            Self::AnswerConsent { .. } => &[Permission::AnswerConsent],
+            Self::Open { .. } | Self::OpenPiece { .. } => &[Permission::ReadRecord, Permission::ReadDraft],
+            Self::List(_) => &[Permission::SearchRecords],
+            Self::ExportLedger => &[Permission::ReadLedger],
+            Self::AddMember { .. } | Self::ChangeMember { .. } => &[Permission::ManageMembers],
+            Self::SetPassword { .. } | Self::RevokeCredential { .. } => &[Permission::ManageMembers, Permission::ManageOwnTokens],
+            Self::AddCredential { .. } => &[Permission::ManageOwnTokens],
+            Self::SetHouseRules { .. } => &[Permission::ManageHouseRules],
+        }
+    }
+
+    /// The act's word for the ledger.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::ImportCard { .. } => "import-card",
+            Self::ProposeAgreement(_) => "propose-agreement",
+            Self::SignAgreement { .. } => "sign-agreement",
+            Self::Withdraw { .. } => "withdraw",
+            Self::Draft(_) => "draft",
+            Self::Correct { .. } => "correct",
+            Self::Edit { .. } => "edit",
+            Self::AttachPiece { .. } | Self::AttachEnd { .. } => "attach",
+            Self::Discard { .. } => "discard",
+            Self::Submit { .. } => "submit",
+            Self::Approve { .. } => "approve",
+            Self::SendBack { .. } => "send-back",
+            Self::Release { .. } => "release",
+            Self::Recall { .. } => "recall",
+            Self::PassOn { .. } => "pass-on",
+            Self::AskConsent { .. } => "ask-consent",
+            Self::AnswerConsent { .. } => "answer-consent",
+            Self::Open { .. } | Self::OpenPiece { .. } => "open",
+            Self::List(_) => "list",
+            Self::ExportLedger => "export-ledger",
+            Self::AddMember { .. } => "add-member",
+            Self::ChangeMember { .. } => "change-member",
+            Self::SetPassword { .. } => "set-password",
+            Self::AddCredential { .. } => "add-credential",
+            Self::RevokeCredential { .. } => "revoke-credential",
+            Self::SetHouseRules { .. } => "set-house-rules",
+            Self::Resume { .. } => "resume",
+        }
+    }
+}
+
+/// A record as its reader gets it.
+#[derive(Debug)]
+pub struct RecordView {
+    /// Its row, with the exact header.
+    pub row: RecordRow,
+    /// Its content; none when it was destroyed.
+    pub content: Option<Salted>,
+}
+
+/// What became of a command.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Done, and nothing more to say.
+    Done,
+    /// A draft with this number and version was begun or changed.
+    Drafted { number: RecordNumber, version: u32 },
+    /// The record with this id was submitted, approved, released, or made.
+    Record { record: RecordId, number: RecordNumber, version: u32 },
+    /// A record was released to some, and refused to others with reasons.
+    Released { record: RecordId, number: RecordNumber, recipients: Vec<OrgId>, refused: Vec<(OrgId, Vec<Reason>)> },
+    /// A record for its reader.
+    Opened(Box<Released<RecordView>>),
+    /// A piece of an attachment for its reader.
+    Piece(Released<Vec<u8>>),
+    /// A page of records for its reader, each with its place in the list.
+    Listed(Released<Vec<(u64, RecordView)>>),
+    /// Number of entries in the ledger, the one that notes the export included.
+    Exported(u64),
+}
+
+/// Why a command was not carried out.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// Rules forbid it; the reasons say which.
+    #[error("the rules forbid it")]
+    Forbidden(Vec<Reason>),
+    /// What it speaks of is not here, or not for this member to see.
+    #[error("there is no {what} `{name}` here")]
+    NotFound {
+        /// What was looked for.
+        what: &'static str,
+        /// As it was named.
+        name: String,
+    },
+    /// It does not fit the state things are in.
+    #[error("{0}")]
+    WrongState(String),
+    /// What was given is not valid.
+    #[error("{what}: {why}")]
+    Invalid {
+        /// Which input.
+        what: &'static str,
+        /// What is wrong with it and what would be right.
+        why: String,
+    },
+    /// The pass is for something else.
+    #[error("the permission given is not for this act")]
+    WrongPass,
+    /// A limit of this node is reached; later it may work.
+    #[error("{0}")]
+    Busy(String),
+    /// The store failed; nothing was done.
+    #[error("the store is not available, and nothing was done")]
+    Store(#[from] StoreError),
+}

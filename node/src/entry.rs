@@ -1,0 +1,185 @@
+//! Ledger entries: what a node writes down of everything it does.
+//!
+//! An [`Entry`] says who did what, when, to which record, for which purpose, towards whom. It never holds content. It
+//! is stored as JSON and hashed into the ledger's tree with a salt, so that it can be erased without breaking the
+//! tree. Events are facts in the past tense: nothing here can fail.
+
+use std::collections::BTreeSet;
+
+use format::id::Purpose;
+use format::receipt::State;
+use format::{AgreementId, Digest, OrgId, RecordId, RecordNumber, Timestamp};
+use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
+
+use crate::rows::Suspicion;
+
+/// Who acted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Actor {
+    /// A member of this organisation.
+    Member(String),
+    /// Another organisation, by a signed statement.
+    Organisation(OrgId),
+    /// The node itself, in the course of its duties.
+    Node,
+}
+
+/// An entry of the ledger, version 1.
+// STORED: JSON in the store and in exports; testdata/entry-1.jsonl holds a sample of every event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Entry {
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub by: Actor,
+    /// What.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// An organisation to which something was refused, and the reasons' codes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct RefusedTo {
+    /// The organisation.
+    pub org: OrgId,
+    /// Codes of the reasons.
+    pub reasons: BTreeSet<String>,
+}
+
+/// What happened.
+// STORED: see `Entry`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case", tag = "what")]
+#[strum(serialize_all = "kebab-case")]
+pub enum Event {
+    /// A card was believed, after its fingerprint was compared.
+    CardImported { org: OrgId, serial: u32, fingerprint: Digest },
+    /// A version of an agreement was put forward.
+    AgreementProposed { agreement: AgreementId, version: u32, digest: Digest },
+    /// A party's signature arrived, or was given.
+    AgreementSigned { agreement: AgreementId, version: u32, party: OrgId },
+    /// A party left.
+    PartyWithdrew { agreement: AgreementId, party: OrgId },
+    /// A draft was begun or changed.
+    Drafted { number: RecordNumber, version: u32 },
+    /// An attachment was added to a draft.
+    Attached { number: RecordNumber, version: u32, attachment: u32, size: u64, root: Digest },
+    /// A draft was given up.
+    Discarded { number: RecordNumber, version: u32 },
+    /// A draft's bytes were fixed and put before a second person.
+    Submitted { record: RecordId, number: RecordNumber, version: u32 },
+    /// A second person approved exactly these bytes.
+    Approved { record: RecordId, number: RecordNumber, version: u32 },
+    /// A second person sent it back.
+    SentBack { number: RecordNumber, version: u32, reason: String },
+    /// A record was released.
+    Released {
+        record: RecordId,
+        number: RecordNumber,
+        version: u32,
+        agreement: AgreementId,
+        agreement_version: u32,
+        purpose: Purpose,
+        legal_basis: format::id::LegalBasis,
+        recipients: Vec<OrgId>,
+        refused: Vec<RefusedTo>,
+    },
+    /// A parcel is about to leave. Written before its first byte does.
+    Sent { peer: OrgId, sequence: u64, parcel: Digest, records: Vec<RecordId> },
+    /// A record did not leave: something forbade it in the last moment.
+    HeldBack { record: RecordId, recipient: OrgId, reasons: BTreeSet<String> },
+    /// A peer's receipt arrived.
+    Receipted { peer: OrgId, sequence: u64, accepted: u32, refused: u32 },
+    /// A record was taken in.
+    Received { record: RecordId, number: RecordNumber, version: u32, originator: OrgId, from: OrgId },
+    /// Something from a peer was not taken in.
+    Refused { from: OrgId, item: Digest, record: Option<RecordId>, reasons: BTreeSet<String> },
+    /// A member was refused an act.
+    Denied { act: String, record: Option<RecordId>, reasons: BTreeSet<String> },
+    /// A member is about to read a record. Written before it is shown.
+    Opened { record: RecordId, purpose: Option<Purpose> },
+    /// A member is about to see a list of records. Written before it is shown.
+    Listed { query: String, purpose: Option<Purpose> },
+    /// A record is taken back from every holder.
+    Recalled { record: RecordId, recall: RecordId, outstanding: Vec<OrgId> },
+    /// The originator took back a record that was held here, or had not come yet.
+    RecallObeyed { record: RecordId, recall: RecordId, originator: OrgId },
+    /// A record's content and key were destroyed.
+    Removed { record: RecordId, because: Removal },
+    /// A record was replaced by a later version.
+    Superseded { record: RecordId, by: RecordId },
+    /// A record builds on something that was corrected or recalled.
+    Flagged { record: RecordId, because: RecordId },
+    /// A record of another organisation is passed on.
+    PassedOn { record: RecordId, to: OrgId, grant: Option<RecordId> },
+    /// A holder's notice about a copy arrived.
+    Noticed { record: RecordId, holder: OrgId, state: State },
+    /// Consent was asked for.
+    ConsentAsked { record: RecordId, ask: RecordId, recipient: OrgId },
+    /// Consent was given or refused.
+    ConsentAnswered { record: RecordId, answer: RecordId, holder: OrgId, recipient: OrgId, granted: bool },
+    /// Exchange with a peer stopped until a person has looked.
+    Suspended { peer: OrgId, why: Suspicion },
+    /// A person let exchange with a peer go on.
+    Resumed { peer: OrgId, from: u64 },
+    /// A member was added.
+    MemberAdded { member: String, roles: BTreeSet<String> },
+    /// A member's roles or standing changed.
+    MemberChanged { member: String, roles: BTreeSet<String>, active: bool },
+    /// A member's password was set.
+    PasswordSet { member: String },
+    /// A session or token was made.
+    CredentialAdded { member: String, token: bool, label: String, expires: Timestamp },
+    /// A session or token was revoked.
+    CredentialRevoked { member: String },
+    /// The house rules were replaced.
+    HouseRulesSet { digest: Digest },
+    /// The ledger was exported.
+    LedgerExported { entries: u64 },
+}
+
+/// Why content was destroyed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Removal {
+    /// The originator recalled it.
+    Recalled,
+    /// Its retention ended.
+    Expired,
+}
+
+impl Event {
+    /// The word by which entries are searched.
+    #[must_use]
+    pub fn what(&self) -> &'static str {
+        self.into()
+    }
+
+    /// The record it is about, where there is one.
+    #[must_use]
+    pub const fn record(&self) -> Option<RecordId> {
+        match self {
+            Self::Submitted { record, .. }
+            | Self::Approved { record, .. }
+            | Self::Released { record, .. }
+            | Self::HeldBack { record, .. }
+            | Self::Received { record, .. }
+            | Self::Opened { record, .. }
+            | Self::Recalled { record, .. }
+            | Self::RecallObeyed { record, .. }
+            | Self::Removed { record, .. }
+            | Self::Superseded { record, .. }
+            | Self::Flagged { record, .. }
+            | Self::PassedOn { record, .. }
+            | Self::Noticed { record, .. }
+            | Self::ConsentAsked { record, .. }
+            | Self::ConsentAnswered { record, .. } => Some(*record),
+            Self::Refused { record, .. } | Self::Denied { record, .. } => *record,
+            _ => None,
+        }
+    }
+}

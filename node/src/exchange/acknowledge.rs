@@ -1,0 +1,166 @@
+//! Acknowledge: a peer's answer to a parcel is taken in, and with it the evidence of who has what.
+//!
+//! Receipts are taken in in sequence. One that does not fit what was sent, a ledger that does not continue, or a peer
+//! that has forgotten what it confirmed, stops exchange until a person has looked.
+
+use std::collections::BTreeSet;
+
+use format::receipt::{ItemResult, Receipt};
+use format::verify::{KeyDirectory, Reject, Verified, verify};
+use format::{OrgId, Timestamp};
+
+use super::receive::{Answer, read_continued, receipt_key};
+use crate::command::Refusal;
+use crate::entry::Event;
+use crate::node::{Node, Plan};
+use crate::ports::Store;
+use crate::rows::{Change, HoldingRow, HoldingState, Outgoing, PeerRow, StatementKind, StatementRow, Suspicion};
+use crate::state::Directory;
+
+/// A peer's answer, its receipt verified.
+#[derive(Debug)]
+pub struct Acknowledgement {
+    from: OrgId,
+    answer: Verdict,
+}
+
+#[derive(Debug)]
+enum Verdict {
+    Receipt(Box<Verified<Receipt>>),
+    Expected(u64),
+    Stopped(Suspicion),
+}
+
+impl Acknowledgement {
+    /// Reads a peer's answer and verifies the receipt in it.
+    ///
+    /// # Errors
+    /// The bytes are no answer, or the receipt does not verify or is not the peer's.
+    pub fn read(peer: &OrgId, bytes: &[u8], directory: &Directory) -> Result<Self, Reject> {
+        let answer = match Answer::parse(bytes).ok_or(Reject::Encoding("the answer does not parse"))? {
+            Answer::Receipt(receipt) => {
+                let receipt: Verified<Receipt> = verify(&receipt, directory)?;
+                if receipt.signer() != peer {
+                    return Err(Reject::NotTheirs(receipt.signer().clone()));
+                }
+                Verdict::Receipt(Box::new(receipt))
+            }
+            Answer::Expected(sequence) => Verdict::Expected(sequence),
+            Answer::Stopped(why) => Verdict::Stopped(why),
+        };
+        Ok(Self { from: peer.clone(), answer })
+    }
+
+    /// Who answered.
+    #[must_use]
+    pub const fn from(&self) -> &OrgId {
+        &self.from
+    }
+
+    /// The sequence that the receipt confirms, if it is one.
+    #[must_use]
+    pub fn confirms(&self) -> Option<u64> {
+        if let Verdict::Receipt(receipt) = &self.answer { Some(receipt.sequence) } else { None }
+    }
+}
+
+impl<S: Store> Node<S> {
+    pub(crate) fn decide_acknowledge(&mut self, acknowledgement: Acknowledgement, now: Timestamp) -> Result<Plan, Refusal> {
+        let state = self.state.peer(&acknowledgement.from);
+        match acknowledgement.answer {
+            Verdict::Receipt(receipt) => self.take_receipt(state, &receipt, now),
+            // Asking for less than it confirmed means that it forgot; for more, that a parcel is still on its way.
+            Verdict::Expected(sequence) if sequence <= state.acknowledged => Ok(stop(state, Suspicion::RolledBack)),
+            Verdict::Expected(_) => Ok(Plan::default()),
+            Verdict::Stopped(why) => {
+                tracing::warn!(peer.id = %state.org, why = why.as_str(), "the peer has stopped exchange");
+                Ok(Plan::default())
+            }
+        }
+    }
+
+    fn take_receipt(&mut self, mut state: PeerRow, receipt: &Verified<Receipt>, now: Timestamp) -> Result<Plan, Refusal> {
+        let sequence = receipt.sequence;
+        if receipt.sender != *self.me.org() || sequence > state.sent {
+            return Ok(stop(state, Suspicion::Fork));
+        }
+        if sequence != state.acknowledged + 1 {
+            // One that was taken in already, or one that came before its turn and will come again.
+            return Ok(Plan::default());
+        }
+        let Some(parcel) = self.store.parcel(&state.org, sequence)? else {
+            return Ok(stop(state, Suspicion::Fork));
+        };
+        let fits = receipt.parcel == parcel.digest
+            && receipt.outcomes.len() == parcel.items.len()
+            && receipt.outcomes.iter().zip(&parcel.items).all(|(outcome, item)| outcome.item == item.named.digest);
+        if !fits {
+            return Ok(stop(state, Suspicion::Fork));
+        }
+        let Some(keys) = self.state.directory.keys(&state.org) else {
+            return Ok(Plan::default());
+        };
+        let before = state.receipt_checkpoint.as_ref();
+        let Some(checkpoint) = read_continued(&state.org, keys.ed25519_raw(), &receipt.checkpoint, before, receipt.seen, &receipt.consistency) else {
+            return Ok(stop(state, Suspicion::SplitLedger));
+        };
+        let mut plan = Plan::default();
+        let (mut accepted, mut refused) = (0, 0);
+        for (outcome, item) in receipt.outcomes.iter().zip(&parcel.items) {
+            match outcome.result {
+                ItemResult::Accepted => accepted += 1,
+                ItemResult::Refused | ItemResult::Withheld => refused += 1,
+            }
+            if let Outgoing::Record(record) = &item.what {
+                let (reached, reasons) = match outcome.result {
+                    ItemResult::Accepted => (HoldingState::Held, BTreeSet::new()),
+                    ItemResult::Refused => (HoldingState::Refused, outcome.reasons.clone()),
+                    ItemResult::Withheld => (HoldingState::HeldBack, outcome.reasons.clone()),
+                };
+                let copy = HoldingRow {
+                    record: *record,
+                    holder: state.org.clone(),
+                    via: self.me.org().clone(),
+                    state: reached,
+                    sequence: Some(sequence),
+                    evidence: Some(receipt.digest()),
+                    reasons,
+                    since: now,
+                };
+                self.set_copy(copy, &mut plan)?;
+            }
+        }
+        plan.event(Event::Receipted { peer: state.org.clone(), sequence, accepted, refused });
+        plan.change(Change::Statement(StatementRow {
+            kind: StatementKind::ReceiptIn,
+            key: receipt_key(&state.org, sequence),
+            org: state.org.clone(),
+            about: Some(receipt.digest()),
+            bytes: receipt.signed().to_bytes(),
+            at: now,
+        }));
+        plan.change(Change::ParcelsDone(state.org.clone(), sequence));
+        state.acknowledged = sequence;
+        state.receipt_checkpoint = Some(checkpoint);
+        plan.change(Change::Peer(state));
+        Ok(plan)
+    }
+
+    /// Sets a copy's state as evidence tells it; what is known to be removed stays removed.
+    pub(crate) fn set_copy(&self, copy: HoldingRow, plan: &mut Plan) -> Result<(), Refusal> {
+        let known = self.store.holdings(&copy.record)?.into_iter().find(|held| held.holder == copy.holder && held.via == copy.via);
+        let removed = known.is_some_and(|held| held.state == HoldingState::Removed);
+        if !removed || copy.state == HoldingState::Removed {
+            plan.change(Change::Holding(copy));
+        }
+        Ok(())
+    }
+}
+
+fn stop(mut state: PeerRow, why: Suspicion) -> Plan {
+    let mut plan = Plan::default();
+    plan.event(Event::Suspended { peer: state.org.clone(), why });
+    state.suspicion = Some(why);
+    plan.change(Change::Peer(state));
+    plan
+}

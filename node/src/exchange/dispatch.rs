@@ -1,0 +1,389 @@
+//! Dispatch: what leaves next for a peer, decided at the moment it leaves.
+//!
+//! Whatever waited in the queue is weighed again now: an agreement may have ended and a recall come since it was
+//! released. What may leave is named in a signed parcel header and written to the ledger; the bytes are put together
+//! afterwards, from what the store then still holds. A parcel that is sent again keeps its header, and is weighed
+//! again too: an item that may no longer leave is left out of it.
+
+use std::sync::Arc;
+
+use format::attachment::piece_leaf;
+use format::checkpoint::Checkpoint;
+use format::merkle::{self, Frontier};
+use format::parcel::{self, Evidence, Item, ItemKind, ItemRef, MAX_ITEMS, ParcelHeader, TARGET_SIZE};
+use format::record::{Header, Kind};
+use format::seal::SealFault;
+use format::verify::{self, KeyDirectory};
+use format::{Digest, OrgId, RecordId, Signed, Timestamp};
+use policy::release::Decision;
+
+use super::WINDOW;
+use crate::act::release::{Weighing, header_of, signed_record};
+use crate::command::Refusal;
+use crate::entry::Event;
+use crate::node::{Identity, Node, Plan};
+use crate::ports::{Reader, Store, StoreError, StoreResult};
+use crate::released::{Recipient, Released};
+use crate::rows::{Change, HoldingRow, HoldingState, Outgoing, OutgoingRow, ParcelItem, ParcelRow, PeerRow, StatementKind};
+use crate::state::{Directory, LedgerTree};
+use crate::vault::Part;
+
+/// A parcel that was decided and written down, whose bytes are still to be put together.
+///
+/// There is one for each decision; it is consumed by sealing, and reaches no one but the peer it was decided for.
+#[derive(Debug)]
+pub struct Dispatch {
+    parcel: ParcelRow,
+    /// For each item, whether it may leave.
+    permitted: Vec<bool>,
+    now: Timestamp,
+}
+
+/// A parcel could not be put together.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DispatchFault {
+    /// The store could not be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The peer's key did not seal.
+    #[error(transparent)]
+    Seal(#[from] SealFault),
+    /// The peer's card is no longer held.
+    #[error("no card of `{0}` is held here")]
+    Unknown(OrgId),
+}
+
+impl Dispatch {
+    /// To whom.
+    #[must_use]
+    pub const fn peer(&self) -> &OrgId {
+        &self.parcel.peer
+    }
+
+    /// The parcel's place in the sequence.
+    #[must_use]
+    pub const fn sequence(&self) -> u64 {
+        self.parcel.sequence
+    }
+
+    /// How many items it has.
+    #[must_use]
+    pub fn items(&self) -> usize {
+        self.parcel.items.len()
+    }
+
+    /// Puts the parcel's bytes together and seals them to the peer. Needs no node; call it after the commit.
+    ///
+    /// # Errors
+    /// The store could not be read, or the peer's key did not seal.
+    pub fn seal(self, reader: &dyn Reader, me: &Identity, directory: &Directory) -> Result<Released<Vec<u8>>, DispatchFault> {
+        let peer = self.parcel.peer;
+        let keys = directory.keys(&peer).ok_or_else(|| DispatchFault::Unknown(peer.clone()))?;
+        let header = Signed::parse(&self.parcel.header).map_err(|e| StoreError::Corrupt { what: "parcel header", why: e.to_string() })?;
+        let mut items = Vec::with_capacity(self.parcel.items.len());
+        for (item, permitted) in self.parcel.items.iter().zip(&self.permitted) {
+            let bytes = if *permitted { item_bytes(reader, me, &item.what, &peer, self.now)? } else { None };
+            items.push(bytes.filter(|bytes| Digest::of(bytes) == item.named.digest));
+        }
+        let envelope = keys.sealing().seal(&peer, &parcel::write(&header, &items))?;
+        Ok(Released::new(Recipient::Organisation(peer), envelope))
+    }
+}
+
+/// An item's exact bytes from the store; none when its content is gone.
+pub(crate) fn item_bytes(reader: &dyn Reader, me: &Identity, what: &Outgoing, peer: &OrgId, now: Timestamp) -> StoreResult<Option<Vec<u8>>> {
+    let item = match what {
+        Outgoing::Record(id) => record_item(reader, me, id, peer, now)?,
+        Outgoing::Attachment { record, attachment, next } => piece_item(reader, me, record, *attachment, *next)?,
+        Outgoing::Statement(kind, digest) => statement_item(reader, *kind, digest)?,
+    };
+    Ok(item.map(|item| item.to_bytes()))
+}
+
+fn record_item(reader: &dyn Reader, me: &Identity, id: &RecordId, peer: &OrgId, now: Timestamp) -> StoreResult<Option<Item>> {
+    let (Some(row), Some(content)) = (reader.record(id)?, reader.content(id)?) else {
+        return Ok(None);
+    };
+    let Some(signed) = signed_record(&row) else {
+        return Ok(None);
+    };
+    let content = me.vault.open(Part::Content(&row.number, row.version), &content)?;
+    let header = header_of(&row)?;
+    let evidence = if header.originator == *me.org() || header.audience.contains(peer) {
+        Evidence::default()
+    } else {
+        crate::act::consent::evidence(reader, me, &row, peer, now)?
+    };
+    Ok(Some(Item::Record { signed: Box::new(signed), content, evidence: Box::new(evidence) }))
+}
+
+fn piece_item(reader: &dyn Reader, me: &Identity, record: &RecordId, attachment: u32, index: u64) -> StoreResult<Option<Item>> {
+    let (Some(row), Some(content)) = (reader.record(record)?, reader.content(record)?) else {
+        return Ok(None);
+    };
+    let place = (row.number.clone(), row.version);
+    let Some(piece) = reader.piece(&place, attachment, index)? else {
+        return Ok(None);
+    };
+    let key = me.vault.unwrap(&content)?;
+    let bytes = me.vault.open_piece(&key, Part::Piece(&row.number, row.version, attachment, index), &piece.ciphertext)?;
+    let leaves: Vec<merkle::Hash> = reader.piece_leaves(&place, attachment)?.into_values().collect();
+    let proof = merkle::inclusion_proof(index, leaves.len() as u64, &Leaves(&leaves))?;
+    Ok(Some(Item::Piece { record: *record, attachment, index, proof, bytes }))
+}
+
+fn statement_item(reader: &dyn Reader, kind: ItemKind, digest: &Digest) -> StoreResult<Option<Item>> {
+    let stored = match kind {
+        ItemKind::Agreement => StatementKind::Agreement,
+        ItemKind::Withdrawal => StatementKind::Withdrawal,
+        ItemKind::Notice => StatementKind::Notice,
+        ItemKind::Record | ItemKind::Piece => return Ok(None),
+    };
+    let Some(row) = reader.statement(stored, digest)? else {
+        return Ok(None);
+    };
+    let signed = Box::new(Signed::parse(&row.bytes).map_err(|e| StoreError::Corrupt { what: "statement", why: e.to_string() })?);
+    Ok(Some(match stored {
+        StatementKind::Withdrawal => Item::Withdrawal(signed),
+        StatementKind::Notice => Item::Notice(signed),
+        _ => Item::Agreement(signed),
+    }))
+}
+
+/// A tree over leaf hashes in memory: at most 4096, the pieces of one attachment.
+#[derive(Debug)]
+pub(crate) struct Leaves<'a>(pub(crate) &'a [merkle::Hash]);
+
+impl merkle::Subtrees for Leaves<'_> {
+    type Error = StoreError;
+
+    fn subtree(&self, level: u8, index: u64) -> Result<merkle::Hash, StoreError> {
+        if level == 0 {
+            let leaf = usize::try_from(index).ok().and_then(|i| self.0.get(i));
+            return leaf.copied().ok_or_else(|| StoreError::Corrupt { what: "attachment", why: "a piece is missing".to_owned() });
+        }
+        let (left, right) = (self.subtree(level - 1, index * 2)?, self.subtree(level - 1, index * 2 + 1)?);
+        Ok(merkle::node_hash(&left, &right))
+    }
+}
+
+impl Leaves<'_> {
+    /// The tree's root.
+    pub(crate) fn root(&self) -> merkle::Hash {
+        let mut frontier = Frontier::default();
+        for leaf in self.0 {
+            frontier.push(*leaf);
+        }
+        frontier.root()
+    }
+}
+
+/// The leaf hash of a piece under a record's salt.
+pub(crate) fn leaf_of(salt: &[u8; 32], piece: &[u8]) -> merkle::Hash {
+    piece_leaf(salt, piece)
+}
+
+impl<S: Store> Node<S> {
+    pub(crate) fn decide_dispatch(&mut self, peer: &OrgId, after: u64, now: Timestamp) -> Result<(Option<Dispatch>, Plan), Refusal> {
+        let state = self.state.peer(peer);
+        if state.suspicion.is_some() || self.state.directory.card(peer).is_none() {
+            return Ok((None, Plan::default()));
+        }
+        let after = after.max(state.acknowledged);
+        if after < state.sent {
+            return self.send_again(peer, after + 1, now);
+        }
+        if state.sent - state.acknowledged >= WINDOW {
+            return Ok((None, Plan::default()));
+        }
+        self.send_next(state, now)
+    }
+
+    fn send_again(&mut self, peer: &OrgId, sequence: u64, now: Timestamp) -> Result<(Option<Dispatch>, Plan), Refusal> {
+        let Some(parcel) = self.store.parcel(peer, sequence)? else {
+            return Err(StoreError::Corrupt { what: "parcel", why: format!("parcel {sequence} to {peer} is missing") }.into());
+        };
+        let mut permitted = Vec::with_capacity(parcel.items.len());
+        for item in &parcel.items {
+            permitted.push(self.may_leave(&item.what, peer, now)?.is_ok());
+        }
+        // The entry that was written when the parcel first left speaks of this disclosure too.
+        Ok((Some(Dispatch { parcel, permitted, now }), Plan::default()))
+    }
+
+    fn send_next(&mut self, mut state: PeerRow, now: Timestamp) -> Result<(Option<Dispatch>, Plan), Refusal> {
+        let mut plan = Plan::default();
+        let peer = state.org.clone();
+        let mut items = Vec::new();
+        let mut size = 0;
+        let rows = if self.state.queued.get(&peer).copied().unwrap_or(0) == 0 { Vec::new() } else { self.store.outgoing(&peer, MAX_ITEMS)? };
+        for row in rows {
+            if size >= TARGET_SIZE || items.len() >= MAX_ITEMS {
+                break;
+            }
+            size += self.take_row(&peer, row, &mut items, &mut plan, now)?;
+        }
+        if items.is_empty() {
+            return Ok((None, plan));
+        }
+        let sequence = state.sent + 1;
+        let (size, root) = (self.state.frontier.size(), self.state.frontier.root());
+        let header = ParcelHeader {
+            from: self.me.org().clone(),
+            to: peer.clone(),
+            sequence,
+            previous: state.sent_digest,
+            created: now,
+            checkpoint: self.checkpoint_note(size, root)?,
+            seen: state.shown_size,
+            consistency: self.consistency(state.shown_size, size)?,
+            items: items.iter().map(|item: &ParcelItem| item.named).collect(),
+        };
+        let header = verify::state(&header, &self.me.keys).map_err(|e| Refusal::Invalid { what: "parcel header", why: e.to_string() })?;
+        for item in &items {
+            if let Outgoing::Record(record) = &item.what {
+                self.mark_sent(*record, &peer, sequence, &mut plan, now)?;
+            }
+        }
+        state.sent = sequence;
+        state.sent_digest = header.digest();
+        state.shown_size = size;
+        let parcel = ParcelRow { peer, sequence, header: header.signed().to_bytes(), digest: header.digest(), items };
+        plan.event(sent_event(&parcel));
+        plan.change(Change::Parcel(parcel.clone()));
+        plan.change(Change::Peer(state));
+        let permitted = vec![true; parcel.items.len()];
+        Ok((Some(Dispatch { parcel, permitted, now }), plan))
+    }
+
+    /// Moves one waiting row into the parcel, or drops it with its reasons. Gives the bytes that it adds.
+    fn take_row(&mut self, peer: &OrgId, row: OutgoingRow, items: &mut Vec<ParcelItem>, plan: &mut Plan, now: Timestamp) -> Result<usize, Refusal> {
+        if let Err(reasons) = self.may_leave(&row.what, peer, now)? {
+            self.hold_back(&row.what, peer, reasons, plan, now);
+            plan.change(Change::Requeue(peer.clone(), row.position, None));
+            return Ok(0);
+        }
+        let mut added = 0;
+        let mut rest = Some(row.what);
+        while let Some(what) = rest.take() {
+            let Some(bytes) = item_bytes(&self.store, &self.me, &what, peer, now)? else {
+                // An attachment ends where there is no further piece; anything else whose bytes are gone is held back.
+                if !matches!(what, Outgoing::Attachment { .. }) {
+                    self.hold_back(&what, peer, ["removed".to_owned()].into(), plan, now);
+                }
+                break;
+            };
+            added += bytes.len();
+            let kind = match &what {
+                Outgoing::Record(_) => ItemKind::Record,
+                Outgoing::Attachment { .. } => ItemKind::Piece,
+                Outgoing::Statement(kind, _) => *kind,
+            };
+            items.push(ParcelItem { named: ItemRef { kind, digest: Digest::of(&bytes) }, what: what.clone() });
+            if let Outgoing::Attachment { record, attachment, next } = what {
+                let further = Outgoing::Attachment { record, attachment, next: next + 1 };
+                if added >= TARGET_SIZE || items.len() >= MAX_ITEMS {
+                    plan.change(Change::Requeue(peer.clone(), row.position, Some(further)));
+                    return Ok(added);
+                }
+                rest = Some(further);
+            }
+        }
+        plan.change(Change::Requeue(peer.clone(), row.position, None));
+        Ok(added)
+    }
+
+    /// Whether something may leave for a peer now; the codes of the reasons if not.
+    fn may_leave(&self, what: &Outgoing, peer: &OrgId, now: Timestamp) -> Result<Result<(), std::collections::BTreeSet<String>>, Refusal> {
+        let record = match what {
+            Outgoing::Record(record) | Outgoing::Attachment { record, .. } => record,
+            Outgoing::Statement(..) => return Ok(Ok(())),
+        };
+        let Some(row) = self.store.record(record)? else {
+            return Ok(Err(["removed".to_owned()].into()));
+        };
+        let header = header_of(&row)?;
+        let grant = if header.originator == *self.me.org() { None } else { crate::act::consent::grant(&self.store, &self.me, &row, peer, now)? };
+        let weighing = Weighing { directory: &self.state.directory, me: self.me.org(), house: self.house.as_ref(), now };
+        let steers = self.steers_copy_of(&header, peer)?;
+        Ok(match weighing.release(&row, &header, peer, grant.as_ref().map(|(_, grant)| grant), steers) {
+            Decision::Permit(_) => Ok(()),
+            Decision::Refuse(reasons) => Err(reasons.iter().map(|r| r.code().to_owned()).collect()),
+        })
+    }
+
+    /// Whether a recall or correction is about a copy that `peer` got from here.
+    pub(crate) fn steers_copy_of(&self, header: &Header, peer: &OrgId) -> StoreResult<bool> {
+        let about: Vec<RecordId> = match header.kind {
+            Kind::Recall => header.linked(format::record::Relation::Concerns).collect(),
+            Kind::Correction => header.supersedes.into_iter().collect(),
+            _ => return Ok(false),
+        };
+        for record in about {
+            let copies = self.store.holdings(&record)?;
+            if copies.iter().any(|copy| copy.holder == *peer && copy.via == *self.me.org()) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn hold_back(&self, what: &Outgoing, peer: &OrgId, reasons: std::collections::BTreeSet<String>, plan: &mut Plan, now: Timestamp) {
+        if let Outgoing::Record(record) = what {
+            plan.event(Event::HeldBack { record: *record, recipient: peer.clone(), reasons: reasons.clone() });
+            plan.change(Change::Holding(HoldingRow {
+                record: *record,
+                holder: peer.clone(),
+                via: self.me.org().clone(),
+                state: HoldingState::HeldBack,
+                sequence: None,
+                evidence: None,
+                reasons,
+                since: now,
+            }));
+        }
+    }
+
+    fn mark_sent(&self, record: RecordId, peer: &OrgId, sequence: u64, plan: &mut Plan, now: Timestamp) -> Result<(), Refusal> {
+        let via = self.me.org().clone();
+        let row = HoldingRow {
+            record,
+            holder: peer.clone(),
+            via,
+            state: HoldingState::Sent,
+            sequence: Some(sequence),
+            evidence: None,
+            reasons: std::collections::BTreeSet::new(),
+            since: now,
+        };
+        plan.change(Change::Holding(row));
+        Ok(())
+    }
+
+    /// A signed checkpoint of this node's ledger.
+    pub(crate) fn checkpoint_note(&self, size: u64, root: merkle::Hash) -> Result<String, Refusal> {
+        let name = self.me.ledger_name();
+        let note = Checkpoint::new(name.clone(), size, root).and_then(|checkpoint| checkpoint.sign(&name, self.me.keys.ed25519()));
+        note.map_err(|e| Refusal::Invalid { what: "checkpoint", why: e.to_string() })
+    }
+
+    /// A proof that the ledger at `size` continues the ledger at `seen`.
+    pub(crate) fn consistency(&self, seen: u64, size: u64) -> StoreResult<Vec<Digest>> {
+        if seen == 0 || seen == size {
+            return Ok(Vec::new());
+        }
+        let proof = merkle::consistency_proof(seen, size, &LedgerTree(&self.store))?;
+        Ok(proof.into_iter().map(Digest::from).collect())
+    }
+
+    /// The directory, shared.
+    pub(crate) fn directory(&self) -> &Arc<Directory> {
+        &self.state.directory
+    }
+}
+
+fn sent_event(parcel: &ParcelRow) -> Event {
+    let records = parcel.items.iter().filter_map(|item| if let Outgoing::Record(id) = &item.what { Some(*id) } else { None });
+    Event::Sent { peer: parcel.peer.clone(), sequence: parcel.sequence, parcel: parcel.digest, records: records.collect() }
+}

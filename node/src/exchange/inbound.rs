@@ -1,0 +1,171 @@
+//! From an envelope to a verified parcel: everything that is done before the node decides.
+//!
+//! It needs only the directory, so many can be opened at once. An item that cannot be read or does not verify does not
+//! spoil the parcel: it becomes a rejection, which the receipt names, and the rest goes on. A parcel whose own header
+//! does not hold is refused whole.
+
+use format::agreement::{Agreement, Withdrawal};
+use format::merkle::Hash;
+use format::parcel::{self, Evidence, Item, ParcelHeader};
+use format::receipt::Notice;
+use format::record::{ConsentAct, ConsentContent, Content, Header, Kind, Salted};
+use format::seal::SealFault;
+use format::verify::{Reject, Verified, verify};
+use format::{OrgId, RecordId, stix};
+use policy::release::Grant;
+
+use crate::node::Identity;
+use crate::state::Directory;
+
+/// Why a whole envelope was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InboundFault {
+    /// It does not open.
+    #[error(transparent)]
+    Seal(#[from] SealFault),
+    /// What is inside is not a parcel of a known organisation.
+    #[error(transparent)]
+    Reject(#[from] Reject),
+    /// It came from another organisation than the one that signed it.
+    #[error("`{carrier}` handed over a parcel that `{signer}` signed")]
+    Carrier {
+        /// Who handed it over.
+        carrier: OrgId,
+        /// Who signed it.
+        signer: OrgId,
+    },
+    /// It is addressed to someone else.
+    #[error("the parcel is addressed to `{0}`")]
+    Addressee(OrgId),
+}
+
+impl InboundFault {
+    /// Stable code.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Seal(fault) => fault.code(),
+            Self::Reject(reject) => reject.code(),
+            Self::Carrier { .. } => "wrong-sender",
+            Self::Addressee(_) => "wrong-recipient",
+        }
+    }
+}
+
+/// A parcel that was opened and verified.
+#[derive(Debug)]
+pub struct Inbound {
+    pub(super) header: Verified<ParcelHeader>,
+    pub(super) items: Vec<InboundItem>,
+}
+
+impl Inbound {
+    /// Who sent it.
+    #[must_use]
+    pub const fn from(&self) -> &OrgId {
+        self.header.signer()
+    }
+
+    /// Its place in the sequence.
+    #[must_use]
+    pub fn sequence(&self) -> u64 {
+        self.header.sequence
+    }
+
+    /// How many items its header names.
+    #[must_use]
+    pub fn items(&self) -> usize {
+        self.items.len()
+    }
+}
+
+/// One item, verified or rejected.
+#[derive(Debug)]
+pub(super) enum InboundItem {
+    Withheld,
+    Rejected { code: &'static str, why: String },
+    Record(Box<InboundRecord>),
+    Piece { record: RecordId, attachment: u32, index: u64, proof: Vec<Hash>, bytes: Vec<u8> },
+    Agreement(Box<Verified<Agreement>>),
+    Withdrawal(Box<Verified<Withdrawal>>),
+    Notice(Box<Verified<Notice>>),
+}
+
+/// A verified record with its content and what permits its sender to pass it on.
+#[derive(Debug)]
+pub(super) struct InboundRecord {
+    pub(super) header: Verified<Header>,
+    pub(super) content: Salted,
+    pub(super) grant: Option<(RecordId, Grant)>,
+    pub(super) terms: Option<Verified<Agreement>>,
+}
+
+/// Opens an envelope that `carrier` handed over, and verifies what is inside.
+///
+/// # Errors
+/// See [`InboundFault`]. Nothing was changed anywhere.
+pub fn open(me: &Identity, directory: &Directory, carrier: &OrgId, envelope: &[u8]) -> Result<Inbound, InboundFault> {
+    let plain = me.opening.open(me.org(), envelope)?;
+    let parcel = parcel::read(&plain, directory)?;
+    if parcel.header.signer() != carrier {
+        return Err(InboundFault::Carrier { carrier: carrier.clone(), signer: parcel.header.signer().clone() });
+    }
+    if parcel.header.to != *me.org() {
+        return Err(InboundFault::Addressee(parcel.header.to.clone()));
+    }
+    let items = parcel.items.iter().map(|bytes| bytes.as_ref().map_or(InboundItem::Withheld, |bytes| read_item(bytes, directory)));
+    Ok(Inbound { items: items.collect(), header: parcel.header })
+}
+
+fn read_item(bytes: &[u8], directory: &Directory) -> InboundItem {
+    verify_item(bytes, directory).unwrap_or_else(|reject| InboundItem::Rejected { code: reject.code(), why: reject.to_string() })
+}
+
+fn verify_item(bytes: &[u8], directory: &Directory) -> Result<InboundItem, Reject> {
+    Ok(match Item::parse(bytes)? {
+        Item::Record { signed, content, evidence } => {
+            let header: Verified<Header> = verify(&signed.to_bytes(), directory)?;
+            read_content(&header, &content)?;
+            let (grant, terms) = read_evidence(*evidence, directory)?;
+            InboundItem::Record(Box::new(InboundRecord { header, content, grant, terms }))
+        }
+        Item::Piece { record, attachment, index, proof, bytes } => InboundItem::Piece { record, attachment, index, proof, bytes },
+        Item::Agreement(signed) => InboundItem::Agreement(Box::new(verify(&signed.to_bytes(), directory)?)),
+        Item::Withdrawal(signed) => InboundItem::Withdrawal(Box::new(verify(&signed.to_bytes(), directory)?)),
+        Item::Notice(signed) => InboundItem::Notice(Box::new(verify(&signed.to_bytes(), directory)?)),
+    })
+}
+
+/// Checks that content is what the header commits to, and of the shape its kind has.
+pub(crate) fn read_content(header: &Header, content: &Salted) -> Result<Content, Reject> {
+    if content.reference() != header.content {
+        return Err(Reject::Encoding("the content is not the one that the header commits to"));
+    }
+    let words = Content::parse(header.kind, &content.bytes)?;
+    if let Content::Text(text) = &words {
+        if text.attachments.len() != header.attachments.len() {
+            return Err(Reject::Encoding("the content does not name the attachments that the header commits to"));
+        }
+        if let Some(bundle) = &text.stix {
+            stix::summary(bundle.get().as_bytes()).map_err(|_| Reject::Encoding("the embedded STIX is not a valid 2.1 bundle"))?;
+        }
+    }
+    Ok(words)
+}
+
+fn read_evidence(evidence: Evidence, directory: &Directory) -> Result<(Option<(RecordId, Grant)>, Option<Verified<Agreement>>), Reject> {
+    let grant = match evidence.grant {
+        Some((signed, words)) => {
+            let header: Verified<Header> = verify(&signed.to_bytes(), directory)?;
+            match read_content(&header, &words)? {
+                Content::Consent(consent @ ConsentContent { act: ConsentAct::Grant, .. }) if header.kind == Kind::Consent => {
+                    Grant::read(&header, &consent).map(|grant| (RecordId(header.digest()), grant))
+                }
+                _ => None,
+            }
+        }
+        None => None,
+    };
+    let terms = evidence.terms.map(|signed| verify(&signed.to_bytes(), directory)).transpose()?;
+    Ok((grant, terms))
+}

@@ -1,0 +1,22 @@
+//! Exchange: parcels in sequence between this node and each peer.
+//!
+//! Three movements: dispatch decides what leaves and writes it down, receive takes a parcel in and answers it, and
+//! acknowledge takes the answer in. What costs time (opening, verifying, putting bytes together, sealing) is done by
+//! functions that need no node, on whatever thread the caller likes; what decides is done by the node, in order.
+
+mod acknowledge;
+mod dispatch;
+mod inbound;
+mod notice;
+mod receive;
+
+pub use acknowledge::Acknowledgement;
+pub use dispatch::{Dispatch, DispatchFault};
+pub(crate) use dispatch::{Leaves, leaf_of};
+pub use inbound::{Inbound, InboundFault, open};
+pub use receive::Answer;
+
+/// How many parcels may be on their way to one peer without a receipt.
+pub const WINDOW: u64 = 4;
+/// How many rows may wait to leave for one peer; beyond, release to it is refused for now.
+pub const MAX_QUEUE: u64 = 200_000;

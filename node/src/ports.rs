@@ -1,0 +1,170 @@
+//! The ports: what a node asks of the world, in domain words.
+//!
+//! A node does no I/O. It reads and writes through [`Reader`] and [`Store`], draws randomness from [`Entropy`], and is
+//! told the time. Every store implements the same two traits natively and is held to the same conformance suite. What
+//! was appended is visible to the same store's reads at once, and durable when `commit` has returned, not before.
+
+use std::collections::BTreeMap;
+
+use format::merkle::Hash;
+use format::record::Kind;
+use format::{Digest, OrgId, RecordId, RecordNumber, Timestamp};
+
+use crate::rows::{
+    Batch, ContentRow, CredentialRow, EntryRow, HoldingRow, MemberRow, OutgoingRow, ParcelRow, PeerRow, PieceRow, RecordRow, Stage, StatementKind, StatementRow,
+};
+
+/// The store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The batch was decided on another state than the store's.
+    #[error("the store has {actual} ledger entries, and the act was decided on {expected}")]
+    Conflict {
+        /// Ledger size the act was decided on.
+        expected: u64,
+        /// Ledger size in the store.
+        actual: u64,
+    },
+    /// There is no room; nothing of the batch was kept.
+    #[error("the store has no room left")]
+    Full,
+    /// The store could not read or write. Nothing since the last commit may be relied on.
+    #[error("the store failed: {0}")]
+    Failed(String),
+    /// The store holds something that this version cannot read.
+    #[error("the store holds a {what} that cannot be read: {why}")]
+    Corrupt {
+        /// What it was reading.
+        what: &'static str,
+        /// What was wrong with it.
+        why: String,
+    },
+}
+
+/// A result of the store.
+pub type StoreResult<T> = Result<T, StoreError>;
+
+/// Everything small that a node holds in memory while it runs.
+#[derive(Debug, Default)]
+pub struct Opening {
+    /// Cards, agreement signatures and withdrawals, in the order in which they were kept.
+    pub statements: Vec<StatementRow>,
+    /// State of exchange, by peer.
+    pub peers: Vec<PeerRow>,
+    /// Number of ledger entries.
+    pub ledger_size: u64,
+    /// Time of the last ledger entry.
+    pub last_entry: Option<Timestamp>,
+    /// Last serial given out, by year.
+    pub serials: BTreeMap<i16, u64>,
+    /// House rules, empty when there are none.
+    pub house_rules: String,
+}
+
+/// Which records to list.
+#[derive(Debug, Clone, Default)]
+pub struct RecordQuery {
+    /// Only at this stage.
+    pub stage: Option<Stage>,
+    /// Only of this kind.
+    pub kind: Option<Kind>,
+    /// Only from this originator.
+    pub originator: Option<OrgId>,
+    /// Only with the flag "based on something that changed".
+    pub flagged: bool,
+    /// Older than this place in the list; from the newest when absent.
+    pub before: Option<u64>,
+    /// At most this many, never more than [`MAX_PAGE`].
+    pub limit: usize,
+}
+
+/// The most rows in one page.
+pub const MAX_PAGE: usize = 200;
+
+/// Reading what is kept.
+pub trait Reader: Send {
+    /// What a node loads when it starts.
+    fn opening(&self) -> StoreResult<Opening>;
+    /// A record by id.
+    fn record(&self, id: &RecordId) -> StoreResult<Option<RecordRow>>;
+    /// A record by number; the newest version when none is named.
+    fn record_by_number(&self, number: &RecordNumber, version: Option<u32>) -> StoreResult<Option<RecordRow>>;
+    /// A page of records, newest first, each with its place in the list.
+    fn records(&self, query: &RecordQuery) -> StoreResult<Vec<(u64, RecordRow)>>;
+    /// Every version of a number, oldest first.
+    fn versions(&self, number: &RecordNumber) -> StoreResult<Vec<RecordRow>>;
+    /// Records that link to this one by `based-on`, `answers`, `concerns` or `supersedes`.
+    fn linking_to(&self, id: &RecordId) -> StoreResult<Vec<RecordRow>>;
+    /// Whether the record was recalled before it came, and by whom.
+    fn tombstone(&self, id: &RecordId) -> StoreResult<Option<OrgId>>;
+    /// A record's content; none when it was destroyed or never kept.
+    fn content(&self, id: &RecordId) -> StoreResult<Option<ContentRow>>;
+    /// One piece of an attachment.
+    fn piece(&self, record: &(RecordNumber, u32), attachment: u32, index: u64) -> StoreResult<Option<PieceRow>>;
+    /// Leaf hashes of the pieces of an attachment that are here, by index.
+    fn piece_leaves(&self, record: &(RecordNumber, u32), attachment: u32) -> StoreResult<BTreeMap<u64, Hash>>;
+    /// Where copies of a record are, ordered by holder.
+    fn holdings(&self, id: &RecordId) -> StoreResult<Vec<HoldingRow>>;
+    /// The first rows of a peer's queue, oldest first.
+    fn outgoing(&self, peer: &OrgId, limit: usize) -> StoreResult<Vec<OutgoingRow>>;
+    /// Number of rows in a peer's queue.
+    fn outgoing_count(&self, peer: &OrgId) -> StoreResult<u64>;
+    /// A parcel that has no receipt yet.
+    fn parcel(&self, peer: &OrgId, sequence: u64) -> StoreResult<Option<ParcelRow>>;
+    /// Evidence by kind and key.
+    fn statement(&self, kind: StatementKind, key: &Digest) -> StoreResult<Option<StatementRow>>;
+    /// Evidence by kind and what it is about, oldest first.
+    fn statements_about(&self, kind: StatementKind, about: &Digest) -> StoreResult<Vec<StatementRow>>;
+    /// Records whose retention has ended by `now` and whose content is still here, soonest first.
+    fn due(&self, now: Timestamp, limit: usize) -> StoreResult<Vec<RecordId>>;
+    /// Ledger entries from `from` on, at most `limit`.
+    fn entries(&self, from: u64, limit: usize) -> StoreResult<Vec<EntryRow>>;
+    /// Ledger entries about a record, oldest first, at most [`MAX_PAGE`].
+    fn entries_about(&self, id: &RecordId) -> StoreResult<Vec<EntryRow>>;
+    /// Hash of a complete subtree of the ledger's tree, of level 0 (a leaf) or another level divisible by four.
+    fn subtree(&self, level: u8, index: u64) -> StoreResult<Hash>;
+    /// A member.
+    fn member(&self, id: &str) -> StoreResult<Option<MemberRow>>;
+    /// All members, ordered by id.
+    fn members(&self) -> StoreResult<Vec<MemberRow>>;
+    /// A session or token by the SHA-256 of its secret.
+    fn credential(&self, hash: &Digest) -> StoreResult<Option<CredentialRow>>;
+    /// A member's sessions and tokens, newest first.
+    fn credentials(&self, member: &str) -> StoreResult<Vec<CredentialRow>>;
+    /// Numbers for health: records held, ledger entries, rows waiting to leave, parcels without receipt.
+    fn counts(&self) -> StoreResult<Counts>;
+}
+
+/// Numbers for health pages.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Records held, drafts included.
+    pub records: u64,
+    /// Ledger entries.
+    pub entries: u64,
+    /// Rows waiting to leave, over all peers.
+    pub outgoing: u64,
+    /// Parcels without receipt, over all peers.
+    pub parcels: u64,
+}
+
+/// Reading and writing. There is one writer.
+pub trait Store: Reader {
+    /// Adds a batch to the open transaction, opening one if there is none.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] leaves the transaction as it was before the call; after any other error the caller
+    /// rolls back.
+    fn append(&mut self, batch: &Batch) -> StoreResult<()>;
+    /// Makes everything appended durable. After an error nothing of it is kept.
+    fn commit(&mut self) -> StoreResult<()>;
+    /// Gives up what was appended since the last commit.
+    fn rollback(&mut self) -> StoreResult<()>;
+}
+
+/// Unpredictable bytes.
+pub trait Entropy: Send {
+    /// Fills 32 bytes.
+    fn fill(&mut self, bytes: &mut [u8; 32]);
+}

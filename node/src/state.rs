@@ -1,0 +1,214 @@
+//! What a node holds in memory: the directory of organisations and agreements, the state of exchange, the ledger's edge.
+//!
+//! All of it is in the store and small; records are not here. It changes only by applying what was appended to the
+//! store, so after any failure it can be read again. The [`Directory`] is shared with those who verify and preview
+//! while the writer goes on.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use format::agreement::{Agreement, Withdrawal};
+use format::card::Card;
+use format::json;
+use format::keys::PublicKeys;
+use format::merkle::{Frontier, Hash, ProofError, Subtrees};
+use format::verify::{KeyDirectory, Statement};
+use format::record::AgreementRef;
+use format::{AgreementId, Digest, OrgId, Signed, Timestamp};
+use policy::accord::Agreements;
+
+use crate::ports::{Reader, StoreError, StoreResult};
+use crate::rows::{Change, PeerRow, StatementKind, StatementRow};
+
+/// An organisation whose card is believed here.
+#[derive(Debug)]
+pub struct Pinned {
+    /// The card.
+    pub card: Card,
+    /// Its keys, parsed.
+    pub keys: PublicKeys,
+    /// The card as it was signed.
+    pub bytes: Vec<u8>,
+}
+
+/// Organisations and agreements known here.
+#[derive(Debug, Clone, Default)]
+pub struct Directory {
+    cards: BTreeMap<OrgId, Arc<Pinned>>,
+    agreements: Agreements,
+    digests: BTreeMap<(AgreementId, u32), Digest>,
+}
+
+impl KeyDirectory for Directory {
+    fn keys(&self, org: &OrgId) -> Option<&PublicKeys> {
+        self.cards.get(org).map(|pinned| &pinned.keys)
+    }
+}
+
+impl Directory {
+    /// The card of `org`, if it is believed here.
+    #[must_use]
+    pub fn card(&self, org: &OrgId) -> Option<&Arc<Pinned>> {
+        self.cards.get(org)
+    }
+
+    /// Every believed card, ordered by organisation.
+    pub fn cards(&self) -> impl Iterator<Item = &Arc<Pinned>> {
+        self.cards.values()
+    }
+
+    /// The organisation whose peer certificate has this key.
+    #[must_use]
+    pub fn by_tls_key(&self, key: &Digest) -> Option<&Arc<Pinned>> {
+        self.cards.values().find(|pinned| pinned.card.tls_key == *key)
+    }
+
+    /// The country on the card of `org`.
+    #[must_use]
+    pub fn country(&self, org: &OrgId) -> Option<&str> {
+        self.card(org).map(|pinned| pinned.card.country.as_str())
+    }
+
+    /// Every agreement known here, with its versions.
+    #[must_use]
+    pub const fn agreements(&self) -> &Agreements {
+        &self.agreements
+    }
+
+    /// SHA-256 of the signed bytes of a version.
+    #[must_use]
+    pub fn agreement_digest(&self, id: &AgreementId, version: u32) -> Option<Digest> {
+        self.digests.get(&(id.clone(), version)).copied()
+    }
+
+    fn learn(&mut self, row: &StatementRow) -> StoreResult<()> {
+        let corrupt = |why: String| StoreError::Corrupt { what: "statement", why };
+        let signed = Signed::parse(&row.bytes).map_err(|e| corrupt(e.to_string()))?;
+        match row.kind {
+            StatementKind::Card => {
+                let card: Card = read(&signed)?;
+                let keys = PublicKeys::parse(&card.keys).map_err(|e| corrupt(e.to_string()))?;
+                self.cards.insert(card.org.clone(), Arc::new(Pinned { card, keys, bytes: row.bytes.clone() }));
+            }
+            StatementKind::Agreement => {
+                let agreement: Agreement = read(&signed)?;
+                let named = AgreementRef { id: agreement.id.clone(), version: agreement.version };
+                self.digests.entry((named.id.clone(), named.version)).or_insert_with(|| signed.digest());
+                self.agreements.insert(agreement).map_err(|e| corrupt(e.to_string()))?;
+                self.agreements.sign(&named, signed.signer()).map_err(|e| corrupt(e.to_string()))?;
+            }
+            StatementKind::Withdrawal => {
+                let withdrawal: Withdrawal = read(&signed)?;
+                self.agreements.withdraw(&withdrawal.agreement, &withdrawal.org, withdrawal.at).map_err(|e| corrupt(e.to_string()))?;
+            }
+            StatementKind::ReceiptIn | StatementKind::ReceiptOut | StatementKind::Notice | StatementKind::Fault => {}
+        }
+        Ok(())
+    }
+}
+
+fn read<T: Statement>(signed: &Signed) -> StoreResult<T> {
+    json::parse(signed.payload(), &T::BUDGET).map_err(|e| StoreError::Corrupt { what: "statement", why: e.to_string() })
+}
+
+/// Everything a node holds in memory.
+#[derive(Debug, Clone)]
+pub struct State {
+    /// Organisations and agreements.
+    pub directory: Arc<Directory>,
+    /// State of exchange, by peer.
+    pub peers: BTreeMap<OrgId, PeerRow>,
+    /// The ledger's right edge.
+    pub frontier: Frontier,
+    /// Last serial given out, by year.
+    pub serials: BTreeMap<i16, u64>,
+    /// The latest time seen: time does not go back here, whatever the clock says.
+    pub clock: Timestamp,
+    /// How many rows wait to leave, by peer.
+    pub queued: BTreeMap<OrgId, u64>,
+}
+
+impl State {
+    /// Reads the state from the store.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn load(reader: &dyn Reader) -> StoreResult<Self> {
+        let opening = reader.opening()?;
+        let mut directory = Directory::default();
+        for row in &opening.statements {
+            directory.learn(row)?;
+        }
+        let queued = directory.cards.keys().map(|org| Ok((org.clone(), reader.outgoing_count(org)?))).collect::<StoreResult<_>>()?;
+        Ok(Self {
+            queued,
+            directory: Arc::new(directory),
+            peers: opening.peers.into_iter().map(|peer| (peer.org.clone(), peer)).collect(),
+            frontier: Frontier::load(opening.ledger_size, &LedgerTree(reader))?,
+            serials: opening.serials,
+            clock: opening.last_entry.unwrap_or(Timestamp::from_ms(0)),
+        })
+    }
+
+    /// The state of exchange with `org`.
+    #[must_use]
+    pub fn peer(&self, org: &OrgId) -> PeerRow {
+        self.peers.get(org).cloned().unwrap_or_else(|| PeerRow::new(org.clone()))
+    }
+
+    /// Takes in a change that the store has.
+    ///
+    /// # Errors
+    /// A statement in it cannot be read, which the caller has just written.
+    pub fn apply(&mut self, change: &Change) -> StoreResult<()> {
+        match change {
+            Change::Statement(row) if matches!(row.kind, StatementKind::Card | StatementKind::Agreement | StatementKind::Withdrawal) => {
+                Arc::make_mut(&mut self.directory).learn(row)?;
+            }
+            Change::Peer(peer) => {
+                self.peers.insert(peer.org.clone(), peer.clone());
+            }
+            Change::Serial(year, serial) => {
+                self.serials.insert(*year, *serial);
+            }
+            Change::Queue(peer, _) => *self.queued.entry(peer.clone()).or_default() += 1,
+            Change::Requeue(peer, _, None) => {
+                let count = self.queued.entry(peer.clone()).or_default();
+                *count = count.saturating_sub(1);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// Levels of the tree that are kept: the leaves, and every fourth above.
+pub const KEPT_LEVELS: u8 = 4;
+
+/// The ledger's tree as the store keeps it: missing levels are computed from those that are kept.
+pub struct LedgerTree<'a>(pub &'a dyn Reader);
+
+impl std::fmt::Debug for LedgerTree<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("LedgerTree")
+    }
+}
+
+impl Subtrees for LedgerTree<'_> {
+    type Error = StoreError;
+
+    fn subtree(&self, level: u8, index: u64) -> Result<Hash, StoreError> {
+        if level % KEPT_LEVELS == 0 {
+            return self.0.subtree(level, index);
+        }
+        let left = self.subtree(level - 1, index * 2)?;
+        let right = self.subtree(level - 1, index * 2 + 1)?;
+        Ok(format::merkle::node_hash(&left, &right))
+    }
+}
+
+impl From<ProofError> for StoreError {
+    fn from(fault: ProofError) -> Self {
+        Self::Corrupt { what: "ledger tree", why: fault.to_string() }
+    }
+}

@@ -1,0 +1,395 @@
+//! Writing: each change of the port as the statements that carry it out.
+//!
+//! It runs inside a savepoint that its caller opened, and decides neither when to commit nor what to do after a failure.
+//! A change that names a row which must be there fails if it is not. Rows to which no other refers are replaced whole.
+//! The invariant: a batch's entries go in at the end
+//! of the ledger without a gap, and destroyed content is gone from every table.
+
+use std::collections::BTreeSet;
+
+use format::merkle::Hash;
+use format::{Digest, OrgId, RecordId, RecordNumber};
+use node::ports::{StoreError, StoreResult};
+use node::rows::{
+    Batch, Change, ContentRow, CredentialRow, EntryRow, HoldingRow, MemberRow, Outgoing, ParcelRow, PeerRow, PieceRow, RecordRow, Stage, StatementRow,
+};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::read::seq_of_number;
+use super::row::{Columns, change, fault, first, prepare};
+use crate::stored::{self, Code, OutgoingColumns, integer};
+
+/// What came of a batch.
+pub(super) struct Written {
+    /// Number of ledger entries after it.
+    pub(super) size: u64,
+    /// Whether content was destroyed.
+    pub(super) destroyed: bool,
+}
+
+/// Writes a batch that was decided on the size that the ledger has.
+pub(super) fn batch(connection: &Connection, batch: &Batch) -> StoreResult<Written> {
+    let mut writing = Writing { connection, last: None, destroyed: false };
+    batch.changes.iter().try_for_each(|change| writing.change(change))?;
+    let mut size = batch.expected;
+    for entry in &batch.entries {
+        if entry.index != size {
+            return Err(StoreError::Failed(format!("the entry with index {} was to be number {size}", entry.index)));
+        }
+        writing.entry(entry)?;
+        size += 1;
+    }
+    // Level 0 is in the entries, and what lies between the kept levels is computed from them.
+    batch.subtrees.iter().filter(|(level, ..)| *level > 0 && level.is_multiple_of(4)).try_for_each(|subtree| writing.subtree(subtree))?;
+    Ok(Written { size, destroyed: writing.destroyed })
+}
+
+/// A batch while it is being written.
+struct Writing<'c> {
+    connection: &'c Connection,
+    /// The record that was named last, and its row: most changes of a batch are about one record.
+    last: Option<(RecordId, i64)>,
+    destroyed: bool,
+}
+
+impl Writing<'_> {
+    fn change(&mut self, change: &Change) -> StoreResult<()> {
+        match change {
+            Change::NewRecord(row, content) => self.new_record(row, content.as_ref()),
+            Change::Record(row) => self.record(row),
+            Change::Content(id, content) => self.content(id, content),
+            Change::DiscardDraft(number, version) => self.discard_draft(number, *version),
+            Change::DestroyContent(id) => self.destroy_content(id),
+            Change::Piece(row) => self.piece(row),
+            Change::Tombstone(id, by) => self.tombstone(id, by),
+            Change::Holding(row) => self.holding(row),
+            Change::Queue(peer, what) => self.queue(peer, what),
+            Change::Requeue(peer, position, what) => self.requeue(peer, *position, what.as_ref()),
+            Change::Parcel(row) => self.parcel(row),
+            Change::ParcelsDone(peer, sequence) => self.run("DELETE FROM parcel WHERE peer = ?1 AND sequence <= ?2", params![peer.as_str(), integer(*sequence)?]),
+            Change::Peer(row) => self.peer(row),
+            Change::Statement(row) => self.statement(row),
+            Change::Member(row) => self.member(row),
+            Change::Credential(row) => self.credential(row),
+            Change::RevokeCredential(hash) => self.run("DELETE FROM credential WHERE hash = ?1", [hash.as_bytes()]),
+            Change::RevokeCredentials(member) => self.run("DELETE FROM credential WHERE member = ?1", [member]),
+            Change::Serial(year, last) => self.run("REPLACE INTO serial (year, last) VALUES (?1, ?2)", params![year, integer(*last)?]),
+            Change::HouseRules(rules) => self.run("REPLACE INTO house_rules (one, rules) VALUES (1, ?1)", [rules]),
+        }
+    }
+
+    fn run(&self, sql: &str, values: impl rusqlite::Params) -> StoreResult<()> {
+        change(self.connection, sql, values).map(|_| ())
+    }
+
+    /// Runs a statement and gives the row that it inserted.
+    fn insert(&self, sql: &str, values: impl rusqlite::Params) -> StoreResult<i64> {
+        prepare(self.connection, sql)?.insert(values).map_err(fault)
+    }
+
+    /// Runs a statement that must change exactly one row.
+    fn one(&self, sql: &str, values: impl rusqlite::Params, what: &str) -> StoreResult<()> {
+        match change(self.connection, sql, values)? {
+            1 => Ok(()),
+            _ => Err(absent(what)),
+        }
+    }
+
+    fn seq(&mut self, id: &RecordId) -> StoreResult<Option<i64>> {
+        if let Some((last, seq)) = self.last
+            && last == *id
+        {
+            return Ok(Some(seq));
+        }
+        let found = first(self.connection, "SELECT seq FROM record WHERE id = ?1", [id.0.as_bytes()], |columns| columns.integer())?;
+        self.last = found.map(|seq| (*id, seq)).or(self.last);
+        Ok(found)
+    }
+
+    fn seq_held(&mut self, id: &RecordId) -> StoreResult<i64> {
+        self.seq(id)?.ok_or_else(|| absent(&format!("record {id}")))
+    }
+
+    fn new_record(&mut self, row: &RecordRow, content: Option<&ContentRow>) -> StoreResult<()> {
+        let content = content.map(|content| self.new_content(content)).transpose()?;
+        let seq = self.insert(
+            "INSERT INTO record (id, kind, originator, number, version, agreement, created, retain_until, stage, condition, drafted_by,
+                 submitted_by, approved_by, sent_back, came_from, arrived, flagged, consent, content)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
+            params![
+                row.id.0.as_bytes(),
+                row.kind.code(),
+                row.originator.as_str(),
+                row.number.as_str(),
+                row.version,
+                row.agreement.as_str(),
+                row.created.as_ms(),
+                row.retain_until.as_ms(),
+                row.stage.code(),
+                row.condition.code(),
+                row.drafted_by,
+                row.submitted_by,
+                row.approved_by,
+                row.sent_back,
+                row.from.as_ref().map(OrgId::as_str),
+                row.arrived.as_ms(),
+                row.flagged,
+                row.grant.as_ref().map(|id| id.0.as_bytes()),
+                content,
+            ],
+        )?;
+        let (ed25519, ml_dsa_65) = signatures(row);
+        self.run("INSERT INTO header (record, bytes, ed25519, ml_dsa_65) VALUES (?1, ?2, ?3, ?4)", params![seq, row.header, ed25519, ml_dsa_65])?;
+        self.last = Some((row.id, seq));
+        self.link(seq, &stored::targets(&row.header))
+    }
+
+    fn link(&self, seq: i64, targets: &BTreeSet<RecordId>) -> StoreResult<()> {
+        targets.iter().try_for_each(|target| self.run("INSERT INTO link (target, record) VALUES (?1, ?2)", params![target.0.as_bytes(), seq]))
+    }
+
+    /// Replaces a record's row. What is repeated from the header is written only with a new header, under a new id.
+    fn record(&mut self, row: &RecordRow) -> StoreResult<()> {
+        let found = first(
+            self.connection,
+            "SELECT seq, id FROM record WHERE number = ?1 AND version = ?2 AND originator = ?3",
+            params![row.number.as_str(), row.version, row.originator.as_str()],
+            |columns| Ok((columns.integer()?, RecordId(columns.digest()?))),
+        )?;
+        let Some((seq, id)) = found else { return Err(absent(&format!("record {} version {}", row.number, row.version))) };
+        if id != row.id {
+            self.new_header(seq, row)?;
+        }
+        let (ed25519, ml_dsa_65) = signatures(row);
+        self.run(
+            "UPDATE header SET ed25519 = ?2, ml_dsa_65 = ?3 WHERE record = ?1 AND (ed25519 IS NOT ?2 OR ml_dsa_65 IS NOT ?3)",
+            params![seq, ed25519, ml_dsa_65],
+        )?;
+        self.run(
+            "UPDATE record SET stage = ?2, condition = ?3, drafted_by = ?4, submitted_by = ?5, approved_by = ?6, sent_back = ?7, came_from = ?8,
+                 arrived = ?9, flagged = ?10, consent = ?11
+             WHERE seq = ?1",
+            params![
+                seq,
+                row.stage.code(),
+                row.condition.code(),
+                row.drafted_by,
+                row.submitted_by,
+                row.approved_by,
+                row.sent_back,
+                row.from.as_ref().map(OrgId::as_str),
+                row.arrived.as_ms(),
+                row.flagged,
+                row.grant.as_ref().map(|id| id.0.as_bytes()),
+            ],
+        )?;
+        self.last = Some((row.id, seq));
+        Ok(())
+    }
+
+    fn new_header(&self, seq: i64, row: &RecordRow) -> StoreResult<()> {
+        self.run("UPDATE header SET bytes = ?2 WHERE record = ?1", params![seq, row.header])?;
+        self.run(
+            "UPDATE record SET id = ?2, kind = ?3, agreement = ?4, created = ?5, retain_until = ?6 WHERE seq = ?1",
+            params![seq, row.id.0.as_bytes(), row.kind.code(), row.agreement.as_str(), row.created.as_ms(), row.retain_until.as_ms()],
+        )?;
+        self.run("DELETE FROM link WHERE record = ?1", [seq])?;
+        self.link(seq, &stored::targets(&row.header))
+    }
+
+    fn new_content(&self, content: &ContentRow) -> StoreResult<i64> {
+        let seq = self.insert("INSERT INTO content_key (wrapped) VALUES (?1)", [&content.wrapped_key])?;
+        self.run("INSERT INTO content (seq, ciphertext) VALUES (?1, ?2)", params![seq, content.ciphertext])?;
+        Ok(seq)
+    }
+
+    fn content(&mut self, id: &RecordId, content: &ContentRow) -> StoreResult<()> {
+        let seq = self.seq_held(id)?;
+        self.drop_content(seq)?;
+        let content = self.new_content(content)?;
+        self.run("UPDATE record SET content = ?2 WHERE seq = ?1", params![seq, content])
+    }
+
+    /// Destroys the content that a record has, but not its pieces.
+    fn drop_content(&self, seq: i64) -> StoreResult<()> {
+        let Some(content) = first(self.connection, "SELECT content FROM record WHERE seq = ?1", [seq], |columns| columns.optional(Columns::integer))?.flatten()
+        else {
+            return Ok(());
+        };
+        // As many zeros as there were bytes: SQLite then writes over the row where it lies.
+        self.run("UPDATE content_key SET wrapped = zeroblob(length(wrapped)) WHERE seq = ?1", [content])?;
+        self.run("UPDATE record SET content = NULL WHERE seq = ?1", [seq])?;
+        self.run("DELETE FROM content WHERE seq = ?1", [content])
+    }
+
+    fn destroy(&mut self, seq: i64) -> StoreResult<()> {
+        self.destroyed = true;
+        self.drop_content(seq)?;
+        self.run("DELETE FROM piece WHERE record = ?1", [seq])
+    }
+
+    fn destroy_content(&mut self, id: &RecordId) -> StoreResult<()> {
+        let seq = self.seq_held(id)?;
+        self.destroy(seq)
+    }
+
+    fn discard_draft(&mut self, number: &RecordNumber, version: u32) -> StoreResult<()> {
+        let seq = prepare(self.connection, "SELECT seq FROM record WHERE number = ?1 AND version = ?2 AND stage < ?3")?
+            .query_row(params![number.as_str(), version, Stage::Released.code()], |row| row.get(0))
+            .optional()
+            .map_err(fault)?;
+        let Some(seq) = seq else { return Err(absent(&format!("draft {number} version {version}"))) };
+        self.destroy(seq)?;
+        // Entries about it are found by the id that they name from now on.
+        self.run("UPDATE entry SET about = NULL WHERE about = ?1", [seq])?;
+        self.run("DELETE FROM holding WHERE record = ?1", [seq])?;
+        self.run("DELETE FROM link WHERE record = ?1", [seq])?;
+        self.run("DELETE FROM header WHERE record = ?1", [seq])?;
+        self.last = None;
+        self.run("DELETE FROM record WHERE seq = ?1", [seq])
+    }
+
+    fn piece(&self, row: &PieceRow) -> StoreResult<()> {
+        let (number, version) = &row.record;
+        let what = || absent(&format!("record {number} version {version} with content"));
+        let seq = seq_of_number(self.connection, &row.record)?.ok_or_else(what)?;
+        // A piece of a record whose content is gone would never be destroyed.
+        let kept = first(self.connection, "SELECT content FROM record WHERE seq = ?1", [seq], |columns| columns.optional(Columns::integer))?.flatten();
+        kept.ok_or_else(what)?;
+        self.run(
+            "REPLACE INTO piece (record, attachment, place, leaf, ciphertext) VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![seq, row.attachment, integer(row.index)?, row.leaf, row.ciphertext],
+        )
+    }
+
+    fn tombstone(&self, id: &RecordId, by: &OrgId) -> StoreResult<()> {
+        self.run("INSERT INTO tombstone (id, org) VALUES (?1, ?2) ON CONFLICT (id) DO NOTHING", params![id.0.as_bytes(), by.as_str()])
+    }
+
+    fn holding(&mut self, row: &HoldingRow) -> StoreResult<()> {
+        let seq = self.seq_held(&row.record)?;
+        self.run(
+            "REPLACE INTO holding (record, holder, via, state, sequence, evidence, reasons, since) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            params![
+                seq,
+                row.holder.as_str(),
+                row.via.as_str(),
+                row.state.code(),
+                row.sequence.map(integer).transpose()?,
+                row.evidence.as_ref().map(Digest::as_bytes),
+                stored::write_reasons(&row.reasons)?,
+                row.since.as_ms(),
+            ],
+        )
+    }
+
+    fn queue(&self, peer: &OrgId, what: &Outgoing) -> StoreResult<()> {
+        let columns = OutgoingColumns::write(what)?;
+        self.run(
+            "INSERT INTO outgoing (peer, what, subject, attachment, next, item) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            params![peer.as_str(), columns.what, columns.subject.as_bytes(), columns.attachment, columns.next, columns.item],
+        )
+    }
+
+    fn requeue(&self, peer: &OrgId, position: u64, what: Option<&Outgoing>) -> StoreResult<()> {
+        let place = integer(position)?;
+        let named = format!("row {position} in the queue for {peer}");
+        let Some(what) = what else {
+            return self.one("DELETE FROM outgoing WHERE position = ?1 AND peer = ?2", params![place, peer.as_str()], &named);
+        };
+        let columns = OutgoingColumns::write(what)?;
+        self.one(
+            "UPDATE outgoing SET what = ?3, subject = ?4, attachment = ?5, next = ?6, item = ?7 WHERE position = ?1 AND peer = ?2",
+            params![place, peer.as_str(), columns.what, columns.subject.as_bytes(), columns.attachment, columns.next, columns.item],
+            &named,
+        )
+    }
+
+    fn parcel(&self, row: &ParcelRow) -> StoreResult<()> {
+        self.run(
+            "INSERT INTO parcel (peer, sequence, header, digest, items) VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![row.peer.as_str(), integer(row.sequence)?, row.header, row.digest.as_bytes(), stored::write_items(&row.items)?],
+        )
+    }
+
+    fn peer(&self, row: &PeerRow) -> StoreResult<()> {
+        let (parcel, receipt) = (row.checkpoint.as_ref(), row.receipt_checkpoint.as_ref());
+        self.run(
+            "REPLACE INTO peer (org, sent, sent_digest, acknowledged, shown_size, receipted_size, received, received_digest, parcel_size, parcel_root,
+                 parcel_note, receipt_size, receipt_root, receipt_note, suspicion)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+            params![
+                row.org.as_str(),
+                integer(row.sent)?,
+                row.sent_digest.as_bytes(),
+                integer(row.acknowledged)?,
+                integer(row.shown_size)?,
+                integer(row.receipted_size)?,
+                integer(row.received)?,
+                row.received_digest.as_bytes(),
+                parcel.map(|seen| integer(seen.size)).transpose()?,
+                parcel.map(|seen| seen.root),
+                parcel.map(|seen| &seen.note),
+                receipt.map(|seen| integer(seen.size)).transpose()?,
+                receipt.map(|seen| seen.root),
+                receipt.map(|seen| &seen.note),
+                row.suspicion.map(Code::code),
+            ],
+        )
+    }
+
+    fn statement(&self, row: &StatementRow) -> StoreResult<()> {
+        self.run(
+            "INSERT INTO statement (kind, key, org, about, bytes, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (key, kind) DO NOTHING",
+            params![row.kind.code(), row.key.as_bytes(), row.org.as_str(), row.about.as_ref().map(Digest::as_bytes), row.bytes, row.at.as_ms()],
+        )
+    }
+
+    fn member(&self, row: &MemberRow) -> StoreResult<()> {
+        self.run(
+            "REPLACE INTO member (id, name, roles, active, password) VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![row.id, row.name, stored::write_roles(&row.roles)?, row.active, row.password],
+        )
+    }
+
+    fn credential(&self, row: &CredentialRow) -> StoreResult<()> {
+        self.run(
+            "INSERT INTO credential (hash, member, label, token, created, expires) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            params![row.hash.as_bytes(), row.member, row.label, row.token, row.created.as_ms(), row.expires.as_ms()],
+        )
+    }
+
+    fn entry(&mut self, row: &EntryRow) -> StoreResult<()> {
+        let about = match &row.record {
+            Some(id) => self.seq(id)?,
+            None => None,
+        };
+        self.run(
+            "INSERT INTO entry (place, leaf, salt, json, what, record, about, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            params![
+                integer(row.index)?,
+                row.leaf,
+                row.salt,
+                row.json,
+                row.what,
+                row.record.as_ref().map(|id| id.0.as_bytes()),
+                about,
+                row.at.as_ms(),
+            ],
+        )
+    }
+
+    fn subtree(&self, &(level, index, hash): &(u8, u64, Hash)) -> StoreResult<()> {
+        self.run("INSERT INTO subtree (level, place, hash) VALUES (?1, ?2, ?3)", params![level, integer(index)?, hash])
+    }
+}
+
+/// A batch that names what is not there was not decided on this store's state.
+fn absent(what: &str) -> StoreError {
+    StoreError::Failed(format!("there is no {what}"))
+}
+
+fn signatures(row: &RecordRow) -> (Option<&[u8]>, Option<&[u8]>) {
+    let pair = row.signatures.as_ref();
+    (pair.map(|pair| pair.ed25519.as_slice()), pair.map(|pair| pair.ml_dsa_65.as_slice()))
+}
