@@ -19,6 +19,10 @@ use crate::verify::{Malformed, Statement, ensure};
 pub const MAX_PARTIES: usize = 512;
 /// The most duties an agreement can carry.
 pub const MAX_DUTIES: usize = 64;
+/// The most characters in a title.
+pub const MAX_TITLE: usize = 200;
+/// The most characters in what a duty says.
+pub const MAX_DUTY_TEXT: usize = 1000;
 
 /// The same words in the two languages of the product.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +32,13 @@ pub struct Text {
     pub sv: String,
     /// English.
     pub en: String,
+}
+
+impl Text {
+    /// Whether both are 1 to `limit` characters without control characters.
+    pub(crate) fn is_plain(&self, limit: usize) -> bool {
+        [&self.sv, &self.en].iter().all(|text| (1..=limit).contains(&text.chars().count()) && !text.chars().any(char::is_control))
+    }
 }
 
 /// What way of cooperating an agreement describes.
@@ -211,6 +222,7 @@ impl Statement for Agreement {
     fn check(&self) -> Result<(), Malformed> {
         ensure(self.version >= 1, "version", "starts at 1")?;
         ensure((self.version == 1) == self.supersedes.is_none(), "supersedes", "names the version before, from version 2 on")?;
+        ensure(self.title.is_plain(MAX_TITLE), "title", "is 1 to 200 characters without control characters")?;
         ensure((2..=MAX_PARTIES).contains(&self.parties.len()), "parties", "are 2 to 512")?;
         ensure(self.parties.windows(2).all(|w| matches!(w, [a, b] if a.org < b.org)), "parties", "are ordered by organisation, each once")?;
         ensure(self.form != Form::Bilateral || self.parties.len() == 2, "parties", "of a bilateral agreement are two")?;
@@ -224,6 +236,8 @@ impl Statement for Agreement {
         ensure(self.terms.ceiling.level() != crate::marking::Level::Unknown, "terms.ceiling", "is a known classification")?;
         ensure((1..=36_500).contains(&self.terms.longest_retention_days), "terms.longest-retention-days", "is 1 to 36500")?;
         ensure(self.terms.duties.len() <= MAX_DUTIES, "terms.duties", "are at most 64")?;
+        let said = self.terms.duties.iter().all(|duty| duty.text.is_plain(MAX_DUTY_TEXT));
+        ensure(said, "terms.duties", "say what to do in 1 to 1000 characters without control characters")?;
         ensure(self.valid_until.is_none_or(|until| until > self.valid_from), "valid-until", "is after valid-from")
     }
 

@@ -90,7 +90,7 @@ fn is_address(text: &str) -> bool {
     text.rsplit_once(':').is_some_and(|(host, port)| {
         (1..=253).contains(&host.len())
             && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.:[]".contains(&b))
-            && port.parse::<u16>().is_ok_and(|p| p > 0)
+            && port.parse::<u16>().is_ok_and(|p| p > 0 && p.to_string() == port)
     })
 }
 

@@ -316,5 +316,8 @@ pub fn read(bytes: &[u8], directory: &impl KeyDirectory) -> Result<Parcel, Rejec
     if d.position() != bytes.len() {
         return Err(Reject::Encoding("bytes follow the parcel"));
     }
+    if write(header.signed(), &items) != bytes {
+        return Err(Reject::Encoding("the parcel says the same in other bytes"));
+    }
     Ok(Parcel { header, items })
 }

@@ -72,6 +72,8 @@ impl Statement for Receipt {
     fn check(&self) -> Result<(), Malformed> {
         ensure(self.sequence >= 1, "sequence", "starts at 1")?;
         ensure(self.outcomes.len() <= crate::parcel::MAX_ITEMS, "outcomes", "are no more than a parcel's items")?;
+        ensure(self.checkpoint.len() <= crate::checkpoint::MAX_NOTE, "checkpoint", "is at most 8 KiB")?;
+        ensure(self.cosignature.len() <= crate::checkpoint::MAX_NOTE, "cosignature", "is at most 8 KiB")?;
         ensure(self.consistency.len() <= crate::merkle::MAX_PROOF, "consistency", "has at most 64 hashes")?;
         ensure(self.outcomes.iter().all(|o| o.reasons.len() <= 16), "outcomes", "have at most 16 reasons each")?;
         ensure(self.outcomes.iter().all(|o| o.reasons.iter().all(|r| is_reason(r))), "reasons", "are codes of a-z and -")

@@ -322,9 +322,9 @@ impl Content {
     /// The bytes are not strict JSON within [`Budget::BODY`], or not the shape that the kind has.
     pub fn parse(kind: Kind, bytes: &[u8]) -> Result<Self, JsonFault> {
         Ok(match kind {
-            Kind::Recall => Self::Recall(json::parse(bytes, &Budget::BODY)?),
-            Kind::Consent => Self::Consent(json::parse(bytes, &Budget::BODY)?),
-            _ => Self::Text(json::parse(bytes, &Budget::BODY)?),
+            Kind::Recall => Self::Recall(json::parse::<json::Object<_>>(bytes, &Budget::BODY)?.0),
+            Kind::Consent => Self::Consent(json::parse::<json::Object<_>>(bytes, &Budget::BODY)?.0),
+            _ => Self::Text(json::parse::<json::Object<_>>(bytes, &Budget::BODY)?.0),
         })
     }
 

@@ -74,13 +74,7 @@ impl SealingKey {
         let mode = OpModeS::<XWing>::Base;
         let (encapsulated, ciphertext) =
             hpke::single_shot_seal::<AesGcm256, Kdf, XWing>(&mode, &self.0, INFO, parcel, to.as_str().as_bytes()).map_err(|_| SealFault::Open)?;
-        let mut out = Vec::with_capacity(ciphertext.len() + ENCAPSULATION + 64);
-        let mut encoder = Encoder::new(&mut out);
-        let written: Result<(), minicbor::encode::Error<std::convert::Infallible>> = (|| {
-            encoder.array(4)?.u64(SUITE)?.str(to.as_str())?.bytes(&encapsulated.to_bytes())?.bytes(&ciphertext)?;
-            Ok(())
-        })();
-        written.map_err(|_| SealFault::Encoding)?;
+        let out = write_envelope(SUITE, to.as_str(), &encapsulated.to_bytes(), &ciphertext);
         if out.len() > MAX_ENVELOPE { Err(SealFault::TooLarge(out.len())) } else { Ok(out) }
     }
 }
@@ -147,5 +141,18 @@ fn read_envelope(bytes: &[u8]) -> Option<(u64, &str, &[u8], &[u8])> {
         return None;
     }
     let parts = (decoder.u64().ok()?, decoder.str().ok()?, decoder.bytes().ok()?, decoder.bytes().ok()?);
-    (decoder.position() == bytes.len()).then_some(parts)
+    let (suite, to, encapsulated, ciphertext) = parts;
+    // An envelope has one encoding: lengths and numbers in their shortest form, and nothing after it.
+    (write_envelope(suite, to, encapsulated, ciphertext) == bytes).then_some(parts)
+}
+
+fn write_envelope(suite: u64, to: &str, encapsulated: &[u8], ciphertext: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(ciphertext.len() + ENCAPSULATION + 64);
+    let mut encoder = Encoder::new(&mut out);
+    // INVARIANT: writing to memory does not fail.
+    let _written: Result<(), minicbor::encode::Error<std::convert::Infallible>> = (|| {
+        encoder.array(4)?.u64(suite)?.str(to)?.bytes(encapsulated)?.bytes(ciphertext)?;
+        Ok(())
+    })();
+    out
 }

@@ -225,6 +225,7 @@ impl Signed {
         keys.verify_ml_dsa_65(&second, self.ml_dsa_65.as_slice()).map_err(|_| fault("ML-DSA-65"))?;
         let payload = message.payload.unwrap_or_default();
         let json::Object(value) = json::parse::<json::Object<T>>(&payload, &T::BUDGET)?;
+        ensure(is_written_so(&value, &payload), "statement", "is the same JSON value that its kind is written as")?;
         value.check()?;
         if !value.may_be_signed_by(&self.signer) {
             return Err(Reject::NotTheirs(self.signer));
@@ -244,6 +245,13 @@ fn unsigned(signer: &OrgId, payload: Vec<u8>) -> CoseSign {
         .add_signature(slot(iana::Algorithm::Ed25519))
         .add_signature(slot(iana::Algorithm::ML_DSA_65))
         .build()
+}
+
+/// Whether `payload` is, as a JSON value, what `value` is written as. Derived readers take more than that: an array for
+/// an inner object, `null` for an absent member, a set in any order. A reader of another make would refuse those.
+fn is_written_so<T: Statement>(value: &T, payload: &[u8]) -> bool {
+    let said = serde_json::from_slice::<serde_json::Value>(payload).ok();
+    said.is_some() && said == serde_json::to_value(value).ok()
 }
 
 fn to_be_signed(message: &CoseSign, context: &str) -> (Vec<u8>, Vec<u8>) {

@@ -15,11 +15,11 @@ use format::record::{AgreementRef, ContentRef, Header, Kind};
 use format::seal::OpeningKey;
 use format::verify::{Statement, state};
 use format::{Digest, OrgId, Timestamp};
+use node::Directory;
 use node::node::Identity;
 use node::rows::{Change, StatementKind, StatementRow};
 use node::state::State;
 use node::vault::Vault;
-use node::Directory;
 
 /// The organisations, in the order of their ids.
 pub const ORGS: [&str; 3] = ["se-one", "se-three", "se-two"];

@@ -1,9 +1,9 @@
 //! Access: who asks, and whether they may. One function authenticates and one authorises, for every face.
 //!
-//! A [`Gate`] turns a secret into a [`Caller`] and a caller's wish into a [`Desk`], which holds leave for exactly one
+//! A [`Gate`] turns a secret into an [`Asker`] and the asker's wish into a [`Desk`], which holds leave for exactly one
 //! thing and is the only way from a face to the node. Nothing is remembered between requests: each looks up its
 //! credential and its member anew, so that a revocation or a lost role counts at once. What is absent and what the
-//! caller may not see are the same from here on.
+//! asker may not see are the same from here on.
 
 mod desk;
 mod log_in;
@@ -13,7 +13,7 @@ mod throttle;
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -31,12 +31,15 @@ use crate::problem::Problem;
 pub use desk::Desk;
 pub use log_in::Session;
 pub use password::Password;
-pub use subject::{Cited, Colleague, Drafted, Enclosure, Held, Org, OwnToken, Pact, Subject};
+pub(crate) use subject::visible;
+pub use subject::{Cited, Colleague, Corrected, Drafted, Enclosure, Held, Org, OwnToken, Pact, Subject};
 
 use throttle::Throttle;
 
+/// House rules, shared with the node.
+pub type House = Arc<dyn HouseRules + Send + Sync>;
 /// Makes house rules of their text, or says what is wrong with it.
-pub type HouseCheck = Box<dyn Fn(&str) -> Result<Arc<dyn HouseRules + Send + Sync>, String> + Send + Sync>;
+pub type HouseCheck = Box<dyn Fn(&str) -> Result<House, String> + Send + Sync>;
 
 /// Passwords that are looked at at one time; each takes 19 MiB while it is.
 const HASHING: usize = 2;
@@ -48,6 +51,8 @@ pub struct Gate {
     handle: Handle,
     entropy: Mutex<Box<dyn Entropy>>,
     house_check: HouseCheck,
+    house: RwLock<House>,
+    setting_house: tokio::sync::Mutex<()>,
     throttle: Throttle,
     hashing: Arc<Semaphore>,
 }
@@ -60,7 +65,7 @@ impl fmt::Debug for Gate {
 
 /// A member whose secret was shown, as the member is now.
 #[derive(Debug, Clone)]
-pub struct Caller {
+pub struct Asker {
     /// Log-in name.
     pub member: String,
     /// Name shown to colleagues.
@@ -75,7 +80,7 @@ pub struct Caller {
     pub expires: Timestamp,
 }
 
-impl Caller {
+impl Asker {
     fn as_member(&self) -> Member<'_> {
         Member { id: &self.member, roles: &self.roles, active: true }
     }
@@ -120,13 +125,16 @@ impl Names {
 impl Gate {
     /// A gate before the node that `handle` reaches.
     ///
-    /// Secrets, salts and request ids are drawn from `entropy`; `house_check` makes house rules of their text.
+    /// Secrets, salts and request ids are drawn from `entropy`. `house` are the rules that the node was started with, and
+    /// `house_check` makes others of their text.
     #[must_use]
-    pub fn new(handle: Handle, entropy: Box<dyn Entropy>, house_check: HouseCheck) -> Self {
+    pub fn new(handle: Handle, entropy: Box<dyn Entropy>, house: House, house_check: HouseCheck) -> Self {
         Self {
             handle,
             entropy: Mutex::new(entropy),
             house_check,
+            house: RwLock::new(house),
+            setting_house: tokio::sync::Mutex::new(()),
             throttle: Throttle::default(),
             hashing: Arc::new(Semaphore::new(HASHING)),
         }
@@ -136,13 +144,13 @@ impl Gate {
     ///
     /// # Errors
     /// The secret is not one, is unknown, was revoked or has ended, or its member's account is not in use.
-    pub async fn authenticate(&self, secret: &str) -> Result<Caller, Problem> {
+    pub async fn authenticate(&self, secret: &str) -> Result<Asker, Problem> {
         let bytes = URL_SAFE_NO_PAD.decode(secret).ok().filter(|bytes| bytes.len() == SECRET).ok_or_else(Problem::credentials_invalid)?;
         self.recognise(Digest::of(&bytes)).await
     }
 
     /// The member with this credential, as both are now.
-    async fn recognise(&self, hash: Digest) -> Result<Caller, Problem> {
+    async fn recognise(&self, hash: Digest) -> Result<Asker, Problem> {
         let now = self.handle.now();
         let found = self.read(move |reader| {
             let credential = reader.credential(&hash)?.filter(|credential| now < credential.expires);
@@ -150,28 +158,28 @@ impl Gate {
             Ok(credential.zip(member.filter(|member| member.active)))
         });
         let (credential, member) = found.await?.ok_or_else(Problem::credentials_invalid)?;
-        Ok(Caller { member: member.id, name: member.name, roles: member.roles, credential: hash, token: credential.token, expires: credential.expires })
+        Ok(Asker { member: member.id, name: member.name, roles: member.roles, credential: hash, token: credential.token, expires: credential.expires })
     }
 
-    /// Decides whether the caller may do what takes `permission`, about what the path names.
+    /// Decides whether the asker may do what takes `permission`, about what the path names.
     ///
     /// Roles are looked at before the path is, so that whoever may do nothing learns nothing of what is here. Reading a
     /// record that is not released yet takes [`Permission::ReadDraft`] in place of [`Permission::ReadRecord`].
     ///
     /// # Errors
-    /// The caller may not, or what the path names is absent or not for the caller to see.
-    pub async fn authorise<S: Subject>(self: &Arc<Self>, caller: Caller, permission: Permission, wish: Wish) -> Result<Desk<S>, Problem> {
-        self.may_at_all(&caller, permission, &wish)?;
-        let subject = S::resolve(self, &caller, &wish.names).await?;
-        let (permission, pass) = self.decide(&caller, permission, &wish, &subject)?;
-        Ok(Desk::new(Arc::clone(self), caller, permission, wish, subject, pass))
+    /// The asker may not, or what the path names is absent or not for the asker to see.
+    pub async fn authorise<S: Subject>(self: &Arc<Self>, asker: Asker, permission: Permission, wish: Wish) -> Result<Desk<S>, Problem> {
+        self.may_at_all(&asker, permission, &wish)?;
+        let subject = S::resolve(self, &asker, &wish.names).await?;
+        let (permission, pass) = self.decide(&asker, permission, &wish, &subject)?;
+        Ok(Desk::new(Arc::clone(self), asker, permission, wish, subject, pass))
     }
 
     /// What can be said before it is known what the path names.
-    fn may_at_all(&self, caller: &Caller, permission: Permission, wish: &Wish) -> Result<(), Problem> {
+    fn may_at_all(&self, asker: &Asker, permission: Permission, wish: &Wish) -> Result<(), Problem> {
         let allowed = wish.purpose.iter().cloned().collect();
         let access = Access {
-            member: caller.as_member(),
+            member: asker.as_member(),
             permission,
             about: None,
             purpose: wish.purpose.as_ref(),
@@ -179,7 +187,7 @@ impl Gate {
             now: self.handle.now(),
         };
         let Decision::Refuse(mut reasons) = decide(&access) else { return Ok(()) };
-        let drafts_only = permission == Permission::ReadRecord && caller.has_role_for(Permission::ReadDraft);
+        let drafts_only = permission == Permission::ReadRecord && asker.has_role_for(Permission::ReadDraft);
         reasons.retain(|reason| match reason {
             Reason::DraftUnknown => false,
             Reason::RoleLacks { .. } => !drafts_only,
@@ -188,17 +196,17 @@ impl Gate {
         if reasons.is_empty() { Ok(()) } else { Err(Problem::forbidden(reasons)) }
     }
 
-    fn decide(&self, caller: &Caller, asked: Permission, wish: &Wish, subject: &impl Subject) -> Result<(Permission, Pass), Problem> {
+    fn decide(&self, asker: &Asker, asked: Permission, wish: &Wish, subject: &impl Subject) -> Result<(Permission, Pass), Problem> {
         let about = subject.about();
         let unreleased = about.is_some_and(|about| !matches!(about.stage, Stage::Released | Stage::Received));
         let permission = if asked == Permission::ReadRecord && unreleased { Permission::ReadDraft } else { asked };
-        if !caller.has_role_for(permission) {
-            // The role was enough for reading drafts alone, and this is none: for this caller it is not here.
+        if !asker.has_role_for(permission) {
+            // The role was enough for reading drafts alone, and this is none: for this asker it is not here.
             return Err(Problem::not_found());
         }
         let allowed = subject.purposes(&self.handle.directory());
         let access =
-            Access { member: caller.as_member(), permission, about, purpose: wish.purpose.as_ref(), allowed_purposes: &allowed, now: self.handle.now() };
+            Access { member: asker.as_member(), permission, about, purpose: wish.purpose.as_ref(), allowed_purposes: &allowed, now: self.handle.now() };
         match decide(&access) {
             Decision::Allow(pass) => Ok((permission, pass)),
             Decision::Refuse(reasons) => Err(Problem::forbidden(reasons)),

@@ -106,9 +106,9 @@ impl fmt::Debug for Handle {
     }
 }
 
-/// Starts the writer on `node`, with `readers` for those who only read.
+/// Starts the writer on `node`, with `readers`, at least one, for those who only read.
 ///
-/// The thread ends with `Ok` when the last handle is dropped, and with [`Halt`] when the store can no longer be relied
+/// To close a node in good order, stop the listeners and the couriers first, then drop every handle. The thread ends with `Ok` when the last handle is dropped, and with [`Halt`] when the store can no longer be relied
 /// on: then the process must stop.
 ///
 /// # Errors

@@ -4,13 +4,17 @@
 //! bytes into what the node takes, and hands over what the node has released. Everything that changes anything goes
 //! through [`handle::Handle`], and nothing is told before it is durable.
 
+pub mod access;
 pub mod courier;
 pub mod handle;
 pub mod listener;
 pub mod peer;
+pub mod problem;
 mod quota;
+pub mod rest;
 pub mod retention;
 pub mod tls;
+pub mod view;
 
 use tokio::time::Instant;
 

@@ -331,10 +331,16 @@ impl AsyncWrite for Connection {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if let Some(fault) = self.over(cx) {
+            return Poll::Ready(Err(fault));
+        }
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if let Some(fault) = self.over(cx) {
+            return Poll::Ready(Err(fault));
+        }
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

@@ -49,8 +49,6 @@ const BODY_TIME: Duration = Duration::from_secs(300);
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a hung up caller has to read the last answer.
 const LAST_WORD: Duration = Duration::from_millis(200);
-/// The largest heartbeat, in bytes: it has nothing to say.
-const MAX_HEARTBEAT: usize = 64;
 
 /// Serves peers until `shutdown` is over; connections then end in good order.
 ///
@@ -65,8 +63,9 @@ fn router(handle: Handle) -> Router {
     let desk = Arc::new(Desk { handle, opening: Arc::new(Semaphore::new(OPENING)), parcels: Quota::new(PARCELS_EACH, PARCELS_ALL), faults: Faults::default() });
     Router::new()
         .route(PARCELS, post(parcels).layer(DefaultBodyLimit::max(MAX_ENVELOPE)))
-        .route(HEARTBEAT, post(heartbeat).layer(DefaultBodyLimit::max(MAX_HEARTBEAT)))
+        .route(HEARTBEAT, post(heartbeat))
         .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "not-found", "peers are served `/parcels` and `/heartbeat`") })
+        .method_not_allowed_fallback(|| async { Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "peers ask with `POST`") })
         .with_state(desk)
 }
 
@@ -121,7 +120,8 @@ async fn parcels(State(desk): State<Arc<Desk>>, ConnectInfo(caller): ConnectInfo
     }
 }
 
-async fn heartbeat(State(desk): State<Arc<Desk>>, ConnectInfo(caller): ConnectInfo<Caller>, _: Bytes) -> Response {
+/// A heartbeat has nothing to say: a body is not read.
+async fn heartbeat(State(desk): State<Arc<Desk>>, ConnectInfo(caller): ConnectInfo<Caller>) -> Response {
     match desk.recognise(&caller) {
         Ok(_) => StatusCode::NO_CONTENT.into_response(),
         Err(problem) => problem.into_response(),
@@ -249,9 +249,7 @@ impl From<Refusal> for Problem {
                 cause: Some(fault.to_string()),
                 ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "the store of this node is not available, and nothing was taken in")
             },
-            other => {
-                Self { cause: Some(other.to_string()), ..Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "a fault in this node") }
-            }
+            other => Self { cause: Some(other.to_string()), ..Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "a fault in this node") },
         }
     }
 }

@@ -135,7 +135,12 @@ pub fn generate_web_certificate(names: &[String]) -> Result<NewCertificate, TlsE
     self_signed(names, "samverkan", &PKCS_ECDSA_P256_SHA256, vec![ExtendedKeyUsagePurpose::ServerAuth])
 }
 
-fn self_signed(names: &[String], title: &str, algorithm: &'static rcgen::SignatureAlgorithm, usages: Vec<ExtendedKeyUsagePurpose>) -> Result<NewCertificate, TlsError> {
+fn self_signed(
+    names: &[String],
+    title: &str,
+    algorithm: &'static rcgen::SignatureAlgorithm,
+    usages: Vec<ExtendedKeyUsagePurpose>,
+) -> Result<NewCertificate, TlsError> {
     let key = KeyPair::generate_for(algorithm)?;
     let mut params = CertificateParams::new(names.to_vec())?;
     params.distinguished_name = DistinguishedName::new();
@@ -268,7 +273,12 @@ impl ClientCertVerifier for Pinned {
         Err(no_tls12())
     }
 
-    fn verify_tls13_signature(&self, message: &[u8], certificate: &CertificateDer<'_>, signed: &DigitallySignedStruct) -> Result<HandshakeSignatureValid, Error> {
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
         self.check_signature(message, certificate, signed)
     }
 
@@ -293,7 +303,12 @@ impl ServerCertVerifier for Pinned {
         Err(no_tls12())
     }
 
-    fn verify_tls13_signature(&self, message: &[u8], certificate: &CertificateDer<'_>, signed: &DigitallySignedStruct) -> Result<HandshakeSignatureValid, Error> {
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
         self.check_signature(message, certificate, signed)
     }
 

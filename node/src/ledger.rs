@@ -51,7 +51,7 @@ pub fn prove(reader: &dyn Reader, me: &Identity, index: u64) -> StoreResult<Opti
     Ok(Some(Proof { entry, path, checkpoint }))
 }
 
-/// One line of an export, with its line end: the entry's place, its leaf hash in the tree, its salt and its exact JSON.
+/// One line of an export, with its line end: the entry's place, its leaf, its salt and its exact JSON.
 #[must_use]
 pub fn export_line(entry: &EntryRow) -> Vec<u8> {
     let hex = |bytes: &[u8; 32]| format::Digest::from(*bytes).to_string();

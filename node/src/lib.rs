@@ -10,6 +10,7 @@ pub mod entry;
 pub mod exchange;
 pub mod ledger;
 pub mod node;
+pub mod planted;
 pub mod ports;
 pub mod released;
 pub mod rows;

@@ -20,7 +20,7 @@ use crate::command::{Command, Outcome, Refusal};
 use crate::entry::{Actor, Entry, Event};
 use crate::exchange::{Acknowledgement, Answer, Dispatch, Inbound};
 use crate::ports::{Entropy, Store, StoreError, StoreResult};
-use crate::rows::{Batch, Change, EntryRow};
+use crate::rows::{Batch, Change, EntryRow, RecordRow};
 use crate::state::{Directory, KEPT_LEVELS, State};
 use crate::vault::Vault;
 
@@ -72,6 +72,15 @@ impl Plan {
     pub(crate) fn event(&mut self, event: Event) {
         self.events.push(event);
     }
+
+    /// A record's row as this plan leaves it: what the store has is older than what the plan already changed.
+    pub(crate) fn latest(&self, row: RecordRow) -> RecordRow {
+        let changed = self.changes.iter().rev().find_map(|change| match change {
+            Change::NewRecord(changed, _) | Change::Record(changed) if changed.id == row.id => Some(changed.as_ref().clone()),
+            _ => None,
+        });
+        changed.unwrap_or(row)
+    }
 }
 
 /// The directory as it was at the last commit, for those who verify, preview and show.
@@ -88,6 +97,8 @@ pub struct Node<S: Store> {
     woken: BTreeSet<OrgId>,
     /// Something since the last commit was rolled back: nothing of it may be told.
     broken: bool,
+    /// Memory may be ahead of the store, which could not be read: it is read again before anything else.
+    stale: bool,
 }
 
 impl<S: Store> std::fmt::Debug for Node<S> {
@@ -104,7 +115,7 @@ impl<S: Store> Node<S> {
     pub fn open(store: S, me: Arc<Identity>, entropy: Box<dyn Entropy>, house: Arc<dyn HouseRules + Send + Sync>) -> StoreResult<Self> {
         let state = State::load(&store)?;
         let published = Arc::new(RwLock::new(Arc::clone(&state.directory)));
-        Ok(Self { store, me, state, entropy, house, published, woken: BTreeSet::new(), broken: false })
+        Ok(Self { store, me, state, entropy, house, published, woken: BTreeSet::new(), broken: false, stale: false })
     }
 
     /// What the node holds in memory.
@@ -141,6 +152,7 @@ impl<S: Store> Node<S> {
     /// # Errors
     /// See [`Refusal`]; then nothing is changed but a ledger entry that says so.
     pub fn execute(&mut self, pass: Pass, command: Command, now: Timestamp) -> Result<Outcome, Refusal> {
+        self.refresh()?;
         let now = self.now(now);
         if !command.permissions().contains(&pass.permission()) {
             return Err(Refusal::WrongPass);
@@ -169,6 +181,7 @@ impl<S: Store> Node<S> {
     /// # Errors
     /// The store failed.
     pub fn receive(&mut self, inbound: Inbound, now: Timestamp) -> Result<Answer, Refusal> {
+        self.refresh()?;
         let now = self.now(now);
         let actor = Actor::Organisation(inbound.from().clone());
         let (answer, plan) = self.decide_receive(inbound, now)?;
@@ -181,6 +194,7 @@ impl<S: Store> Node<S> {
     /// # Errors
     /// The store failed.
     pub fn dispatch(&mut self, peer: &OrgId, after: u64, now: Timestamp) -> Result<Option<Dispatch>, Refusal> {
+        self.refresh()?;
         let now = self.now(now);
         let (dispatch, plan) = self.decide_dispatch(peer, after, now)?;
         self.keep(plan, &Actor::Node, now)?;
@@ -192,6 +206,7 @@ impl<S: Store> Node<S> {
     /// # Errors
     /// The store failed.
     pub fn acknowledge(&mut self, acknowledgement: Acknowledgement, now: Timestamp) -> Result<(), Refusal> {
+        self.refresh()?;
         let now = self.now(now);
         let actor = Actor::Organisation(acknowledgement.from().clone());
         let plan = self.decide_acknowledge(acknowledgement, now)?;
@@ -204,6 +219,7 @@ impl<S: Store> Node<S> {
     /// # Errors
     /// The store failed.
     pub fn expire(&mut self, limit: usize, now: Timestamp) -> Result<usize, Refusal> {
+        self.refresh()?;
         let now = self.now(now);
         let (count, plan) = self.decide_expire(limit, now)?;
         self.keep(plan, &Actor::Node, now)?;
@@ -215,6 +231,7 @@ impl<S: Store> Node<S> {
     /// # Errors
     /// The store failed, or there already are members.
     pub fn set_up(&mut self, card: Vec<u8>, first: crate::rows::MemberRow, now: Timestamp) -> Result<(), Refusal> {
+        self.refresh()?;
         let now = self.now(now);
         let plan = self.decide_set_up(&card, first, now)?;
         self.keep(plan, &Actor::Node, now)
@@ -232,17 +249,32 @@ impl<S: Store> Node<S> {
     /// acts in between gave must not be told to anyone.
     pub fn commit(&mut self) -> StoreResult<()> {
         if std::mem::take(&mut self.broken) {
-            self.store.rollback()?;
-            self.state = State::load(&self.store)?;
+            self.go_back()?;
             return Err(StoreError::Failed("an act since the last commit could not be kept".to_owned()));
         }
         if let Err(fault) = self.store.commit() {
-            self.state = State::load(&self.store)?;
+            self.go_back()?;
             return Err(fault);
         }
         let mut published = self.published.write().unwrap_or_else(PoisonError::into_inner);
         if !Arc::ptr_eq(&published, &self.state.directory) {
             *published = Arc::clone(&self.state.directory);
+        }
+        Ok(())
+    }
+
+    /// Gives up what was not committed, in the store and in memory.
+    fn go_back(&mut self) -> StoreResult<()> {
+        self.stale = true;
+        self.store.rollback()?;
+        self.refresh()
+    }
+
+    /// Reads memory from the store again, where it may be ahead of it.
+    fn refresh(&mut self) -> StoreResult<()> {
+        if self.stale {
+            self.state = State::load(&self.store)?;
+            self.stale = false;
         }
         Ok(())
     }
@@ -264,8 +296,7 @@ impl<S: Store> Node<S> {
         }
         if let Err(fault) = self.store.append(&batch) {
             self.broken = true;
-            self.store.rollback()?;
-            self.state = State::load(&self.store)?;
+            self.go_back()?;
             return Err(fault.into());
         }
         for change in &batch.changes {
@@ -283,9 +314,9 @@ impl<S: Store> Node<S> {
         let json = serde_json::to_vec(&entry).map_err(|e| Refusal::Invalid { what: "ledger entry", why: e.to_string() })?;
         let mut salt = [0; 32];
         self.entropy.fill(&mut salt);
-        let leaf = merkle::leaf_hash(Digest::of_parts(&[&salt, &json]).as_bytes());
+        let leaf = *Digest::of_parts(&[&salt, &json]).as_bytes();
         let index = frontier.size();
-        for subtree in frontier.push(leaf) {
+        for subtree in frontier.push(merkle::leaf_hash(&leaf)) {
             if subtree.level > 0 && subtree.level % KEPT_LEVELS == 0 {
                 batch.subtrees.push((subtree.level, subtree.index, subtree.hash));
             }

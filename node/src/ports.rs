@@ -122,7 +122,8 @@ pub trait Reader: Send {
     fn entries(&self, from: u64, limit: usize) -> StoreResult<Vec<EntryRow>>;
     /// Ledger entries about a record, oldest first, at most [`MAX_PAGE`].
     fn entries_about(&self, id: &RecordId) -> StoreResult<Vec<EntryRow>>;
-    /// Hash of a complete subtree of the ledger's tree, of level 0 (a leaf) or another level divisible by four.
+    /// What is kept of the ledger's tree: at level 0 an entry's leaf, at another level divisible by four the hash of a
+    /// complete subtree.
     fn subtree(&self, level: u8, index: u64) -> StoreResult<Hash>;
     /// A member.
     fn member(&self, id: &str) -> StoreResult<Option<MemberRow>>;

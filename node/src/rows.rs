@@ -370,7 +370,7 @@ pub struct CredentialRow {
 pub struct EntryRow {
     /// Place in the ledger, from 0.
     pub index: u64,
-    /// Leaf hash in the tree.
+    /// The leaf: SHA-256 of salt and entry. It stays when they are erased.
     pub leaf: Hash,
     /// Salt; none once erased.
     pub salt: Option<[u8; 32]>,

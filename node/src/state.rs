@@ -198,6 +198,9 @@ impl Subtrees for LedgerTree<'_> {
     type Error = StoreError;
 
     fn subtree(&self, level: u8, index: u64) -> Result<Hash, StoreError> {
+        if level == 0 {
+            return Ok(format::merkle::leaf_hash(&self.0.subtree(0, index)?));
+        }
         if level % KEPT_LEVELS == 0 {
             return self.0.subtree(level, index);
         }

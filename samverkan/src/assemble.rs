@@ -4,23 +4,40 @@
 //! they may not have by themselves: time and randomness. Whatever is wrong is told before the first listener opens.
 
 use std::future::Future;
-use std::path::Path;
+use std::io::IsTerminal as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 use format::id::ShortName;
 use format::keys::{Seeds, SigningKeys};
 use format::seal::OpeningKey;
 use format::{OrgId, Timestamp};
 use house::CedarRules;
+use http::access::Gate;
+use http::handle::{self, Halt};
+use http::listener::{self, TlsListener};
+use http::tls::{self, KeyedCertificate};
+use http::{courier, peer, rest, retention};
 use node::node::{Identity, Node};
 use node::ports::{Entropy, Reader};
 use node::vault::Vault;
 use policy::house::{HouseRules, NoHouseRules};
+use rustls::ServerConfig;
 use store::Sqlite;
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::watch;
+use tracing_subscriber::EnvFilter;
 
-use crate::config::Config;
+use crate::client::ADDRESS_FILE;
+use crate::config::{Config, Form};
 use crate::failure::{Failure, Outcome};
+use crate::print::line;
+
+/// How long what is under way may take to end.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// The time.
 pub(crate) fn now() -> Timestamp {
@@ -100,4 +117,164 @@ fn house_rules(text: &str) -> Result<Arc<dyn HouseRules + Send + Sync>, String> 
         return Ok(Arc::new(NoHouseRules));
     }
     CedarRules::parse(text).map(|rules| Arc::new(rules) as Arc<dyn HouseRules + Send + Sync>).map_err(|error| error.to_string())
+}
+
+/// Runs the node of the folder `data` until it is told to stop, or cannot go on.
+pub(crate) fn serve(data: &Path, config: &Config) -> Outcome {
+    log_to_standard_error(config);
+    let mut builder = Builder::new_multi_thread();
+    let builder = builder.worker_threads(size(config.limits.worker_threads)).max_blocking_threads(size(config.limits.blocking_threads));
+    let runtime = runtime(builder)?;
+    let served = runtime.block_on(run(data, config));
+    // What still waits on a thread of its own, such as a password being hashed, is nothing to wait for.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    served
+}
+
+async fn run(data: &Path, config: &Config) -> Outcome {
+    let me = Arc::new(read_identity(config)?);
+    let org = me.org().clone();
+    let peer_certificate = Arc::new(read_certificate(&config.peer.certificate_file, &config.peer.key_file)?);
+    let web_certificate = read_certificate(&config.web.certificate_file, &config.web.key_file)?;
+    let (node, readers, house) = open(config, me)?;
+    let limits = handle::Limits { waiting: size(config.limits.waiting), group: size(config.limits.group), ..handle::Limits::default() };
+    let (handle, writer) = handle::start(node, readers, Arc::new(now), limits).map_err(|error| unstartable(&error))?;
+
+    let peer_tls = tls::peer_server(&peer_certificate, &org, handle.published()).map_err(|error| unstartable(&error))?;
+    let web_tls = tls::web_server(&web_certificate).map_err(|error| unstartable(&error))?;
+    let peers = bind("peer.listen", config.peer.listen, peer_tls, listener::Limits::PEERS).await?;
+    let web = bind("web.listen", config.web.listen, web_tls, listener::Limits::MEMBERS).await?;
+    let address = Address::tell(data, web.address())?;
+    line(&format!("Node of {org}: members at https://{}, other nodes at {}.", web.address(), peers.address()));
+
+    let gate = Arc::new(Gate::new(handle.clone(), Box::new(OsEntropy), house, Box::new(house_rules)));
+    let (stop, stopping) = watch::channel(false);
+    let web = tokio::spawn(rest::serve(web, gate, told(stopping.clone())));
+    let peers = tokio::spawn(peer::serve(peers, handle.clone(), told(stopping)));
+    let couriers = courier::start(handle.clone(), peer_certificate, courier::Pace::default());
+    let retention = retention::start(handle.clone(), Duration::from_secs(config.limits.retention_seconds.into()));
+
+    let asked = tokio::select! {
+        () = asked_to_stop() => true,
+        () = handle.stopped() => false,
+    };
+    tracing::info!(asked, "stopping");
+    drop(address);
+    // Nobody is listening any more if they have all ended by themselves.
+    _ = stop.send(true);
+    drop(couriers);
+    retention.abort();
+    _ = tokio::time::timeout(GRACE, async { (web.await, peers.await) }).await;
+    drop(handle);
+    end(writer).await
+}
+
+/// Waits for the writer, which ends when nobody can give it work any more.
+async fn end(writer: JoinHandle<Result<(), Halt>>) -> Outcome {
+    let ended = tokio::time::timeout(GRACE, tokio::task::spawn_blocking(move || writer.join())).await;
+    match ended {
+        Ok(Ok(Ok(Ok(())))) => Ok(()),
+        Ok(Ok(Ok(Err(halt)))) => Err(Failure::unreachable(format!("the node stopped, for its store can no longer be relied on: {halt}"))
+            .remedy("Look at the disk; start it again when that is in order. What was confirmed to anyone is kept.")),
+        _ => Err(Failure::unreachable("the node did not end in time; what was confirmed to anyone is kept")),
+    }
+}
+
+/// The node on its store, and connections for those who only read.
+fn open(config: &Config, me: Arc<Identity>) -> Outcome<(Node<Sqlite>, Vec<Box<dyn Reader>>, Arc<dyn HouseRules + Send + Sync>)> {
+    let unopened = |error: &dyn std::error::Error| {
+        let why = error.source().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"));
+        Failure::usage(format!("the store `{}` cannot be opened: {why}", config.store.file.display()))
+    };
+    let store = Sqlite::open(&config.store.file, &store_options(config)).map_err(|error| unopened(&error))?;
+    let mut readers: Vec<Box<dyn Reader>> = Vec::new();
+    for _ in 0..config.store.readers {
+        readers.push(Box::new(store.reader().map_err(|error| unopened(&error))?));
+    }
+    let text = store.opening().map_err(|error| unopened(&error))?.house_rules;
+    let house = house_rules(&text).map_err(|error| Failure::usage(format!("the house rules in the store cannot be used: {error}")))?;
+    let org = me.org().clone();
+    let node = Node::open(store, me, Box::new(OsEntropy), Arc::clone(&house)).map_err(|error| unopened(&error))?;
+    if node.state().directory.card(&org).is_none() {
+        return Err(Failure::usage(format!("the store holds no card of {org}, whose node this is to be")).remedy("Check `node.organisation` and `store.file` in the configuration."));
+    }
+    Ok((node, readers, house))
+}
+
+fn store_options(config: &Config) -> store::Options {
+    let kib = |mib: u32| mib.saturating_mul(1024);
+    let largest = u64::from(config.store.largest_gib) << 30;
+    store::Options {
+        cache_kib: kib(config.store.cache_mib),
+        reader_cache_kib: kib(config.store.reader_cache_mib),
+        max_bytes: (largest > 0).then_some(largest),
+        ..store::Options::default()
+    }
+}
+
+fn read_certificate(certificate: &Path, key: &Path) -> Outcome<KeyedCertificate> {
+    let text = std::fs::read(certificate).map_err(|error| Failure::usage(format!("`{}` cannot be read: {error}", certificate.display())))?;
+    KeyedCertificate::from_pem(&text, &read_secret(key)?)
+        .map_err(|error| Failure::usage(format!("`{}` and `{}` are not a certificate and its key: {error}", certificate.display(), key.display())))
+}
+
+async fn bind(key: &str, address: SocketAddr, tls: ServerConfig, limits: listener::Limits) -> Outcome<TlsListener> {
+    let taken = |error| Failure::usage(format!("`{key}` cannot be listened on: {address}: {error}")).remedy("Stop what listens there, or choose another port in the configuration.");
+    TlsListener::bind(address, tls, limits).await.map_err(taken)
+}
+
+/// Where members reach the node, told in its folder for as long as it runs.
+struct Address(PathBuf);
+
+impl Address {
+    fn tell(data: &Path, address: SocketAddr) -> Outcome<Self> {
+        let path = data.join(ADDRESS_FILE);
+        std::fs::write(&path, format!("{address}\n")).map_err(|error| Failure::usage(format!("`{}` cannot be written: {error}", path.display())))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Address {
+    fn drop(&mut self) {
+        // Whoever finds it while nothing listens is told that nothing does.
+        _ = std::fs::remove_file(&self.0);
+    }
+}
+
+async fn asked_to_stop() {
+    #[cfg(unix)]
+    if let Ok(mut terminated) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminated.recv() => {}
+        }
+        return;
+    }
+    // Without a way to be told, the node runs until it is killed.
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+async fn told(mut stopping: watch::Receiver<bool>) {
+    // Both mean to stop: being told, and that nobody is left to tell.
+    _ = stopping.wait_for(|stop| *stop).await;
+}
+
+fn log_to_standard_error(config: &Config) {
+    let filter = EnvFilter::try_new(&config.log.filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A second subscriber, as in a process that runs several nodes, changes nothing.
+    _ = match config.log.form {
+        Form::Json => log.json().flatten_event(true).try_init(),
+        Form::Text => log.with_ansi(std::io::stderr().is_terminal()).try_init(),
+    };
+}
+
+fn unstartable(error: &dyn std::error::Error) -> Failure {
+    Failure::usage(format!("the node cannot be started: {error}"))
+}
+
+fn size(count: u32) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX)
 }

@@ -32,6 +32,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use format::id::Purpose;
 
 use crate::client::{Client, Place, Sessions};
+use crate::demo;
 use crate::failure::{Failure, Outcome};
 use crate::print::{Printer, aside};
 
@@ -40,7 +41,6 @@ use crate::print::{Printer, aside};
 #[command(
     name = "samverkan",
     version,
-    propagate_version = true,
     subcommand_required = true,
     arg_required_else_help = true,
     disable_help_subcommand = true,
@@ -51,7 +51,8 @@ Begin:
   samverkan serve --data sapo                          run it
   samverkan login --data sapo --as anna                log in; then every other verb works
 
-The data folder and your name can be set once: export SAMVERKAN_DATA=sapo SAMVERKAN_AS=anna
+The data folder and your name can be set once:
+  export SAMVERKAN_DATA=sapo SAMVERKAN_AS=anna
 
 Exit codes: 0 done, 1 refused, 2 not understood, 3 the node could not be reached."
 )]
@@ -66,16 +67,16 @@ pub(crate) struct Cli {
 #[derive(Debug, Args)]
 struct Global {
     /// Data folder of the node: tells its address and certificate
-    #[arg(long, global = true, value_name = "DIR", env = "SAMVERKAN_DATA", help_heading = "Which node, and who")]
+    #[arg(long, global = true, value_name = "DIR", env = "SAMVERKAN_DATA", hide_env_values = true, help_heading = "Which node, and who")]
     data: Option<PathBuf>,
     /// Address of the node, where its data folder is not at hand: https://HOST:PORT
-    #[arg(long, global = true, value_name = "URL", env = "SAMVERKAN_SERVER", requires = "certificate", help_heading = "Which node, and who")]
+    #[arg(long, global = true, value_name = "URL", env = "SAMVERKAN_SERVER", hide_env_values = true, requires = "certificate", help_heading = "Which node, and who")]
     server: Option<String>,
     /// Certificate of the node at --server, or of the authority that issued it
-    #[arg(long, global = true, value_name = "PEM", env = "SAMVERKAN_CERTIFICATE", help_heading = "Which node, and who")]
+    #[arg(long, global = true, value_name = "PEM", env = "SAMVERKAN_CERTIFICATE", hide_env_values = true, help_heading = "Which node, and who")]
     certificate: Option<PathBuf>,
     /// Member to act as; needed when several are logged in
-    #[arg(long = "as", global = true, value_name = "MEMBER", env = "SAMVERKAN_AS", help_heading = "Which node, and who")]
+    #[arg(long = "as", global = true, value_name = "MEMBER", env = "SAMVERKAN_AS", hide_env_values = true, help_heading = "Which node, and who")]
     member: Option<String>,
     /// Write the node's answer as JSON
     #[arg(long, global = true, help_heading = "How it is written")]
@@ -106,12 +107,24 @@ enum Lang {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Make a node: its folder, keys, certificates, card and first administrator
+    ///
+    /// The folder gets everything a node needs: configuration, keys, certificates, an empty store, the organisation's
+    /// card signed with its new keys, and the first administrator, whose password is shown once. Nothing that exists is
+    /// overwritten.
     Init(Box<init::Init>),
     /// Run the node of a data folder
+    ///
+    /// It serves members over REST, and other organisations' nodes, until it is told to stop with Ctrl-C or SIGTERM.
+    /// What is under way is then ended in good order.
     Serve(serve::Serve),
     /// Begin a session
+    ///
+    /// The name is given with --as, the password is asked for. The session's secret is kept in the data folder, or
+    /// without one in your state folder, where only you can read it.
     Login(login::Login),
     /// End the session
+    ///
+    /// It ends on the node, and its secret is forgotten here.
     Logout(login::Logout),
     /// Members of this organisation: who they are and what they may do
     #[command(subcommand)]
@@ -156,6 +169,8 @@ enum Command {
     Completions(completions::Completions),
     /// How the node is
     Status(status::Status),
+    /// Play the example federation on this machine
+    Demo(demo::Demo),
 }
 
 /// Runs what was typed and tells how it ended.
@@ -182,6 +197,7 @@ fn dispatch(context: &Context, command: Command) -> Outcome {
         Command::Serve(verb) => serve::run(context, &verb),
         Command::Config(verb) => config::run(context, &verb),
         Command::Completions(verb) => completions::run(&verb),
+        Command::Demo(verb) => demo::run(&verb),
         Command::Ledger(ledger::Ledger::Verify(verb)) => ledger::verify(context, &verb),
         other => crate::assemble::block_on(speak(context, other)),
     }
@@ -207,7 +223,7 @@ async fn speak(context: &Context, command: Command) -> Outcome {
         Command::Ledger(verb) => ledger::run(context, verb).await,
         Command::Peer(verb) => peer::run(context, verb).await,
         Command::Status(verb) => status::run(context, &verb).await,
-        Command::Init(_) | Command::Serve(_) | Command::Config(_) | Command::Completions(_) => Ok(()),
+        Command::Init(_) | Command::Serve(_) | Command::Config(_) | Command::Completions(_) | Command::Demo(_) => Ok(()),
     }
 }
 
@@ -276,7 +292,7 @@ impl Context {
 #[derive(Debug, Args)]
 struct ForPurpose {
     /// For what you read: one of the purposes of the agreement
-    #[arg(long, value_name = "PURPOSE", env = "SAMVERKAN_PURPOSE")]
+    #[arg(long, value_name = "PURPOSE", env = "SAMVERKAN_PURPOSE", hide_env_values = true)]
     purpose: Option<Purpose>,
 }
 

@@ -1,1 +1,24 @@
-fn main() {}
+//! Samverkan: the one program of a node, and the command line that speaks to it.
+//!
+//! `cli` is what can be typed, `config` what can be configured, `founding` makes a node, `assemble` runs one
+//! and `demo` plays a whole federation. The
+//! rest serves the command line: it reads what people write, speaks REST, verifies what it is given and shows answers.
+
+mod answer;
+mod assemble;
+mod cli;
+mod client;
+mod config;
+mod demo;
+mod draft;
+mod export;
+mod failure;
+mod founding;
+mod keyed;
+mod print;
+mod proposal;
+mod reference;
+
+fn main() -> std::process::ExitCode {
+    cli::main()
+}

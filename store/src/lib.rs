@@ -7,3 +7,5 @@
 
 pub mod sqlite;
 mod stored;
+
+pub use sqlite::{OpenError, Options, Sqlite, SqliteReader};

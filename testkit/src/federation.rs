@@ -97,6 +97,7 @@ pub const MEMBERS: &[(&str, &[Role])] = &[
     ("anna", &[Role::Analyst]),
     ("lena", &[Role::Liaison]),
     ("rolf", &[Role::ReleaseOfficer]),
+    ("ruth", &[Role::Analyst, Role::ReleaseOfficer]),
     ("ada", &[Role::Administrator]),
     ("osk", &[Role::Auditor]),
 ];

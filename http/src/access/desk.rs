@@ -4,8 +4,8 @@
 //! the node for exactly that; the handle itself stays behind it. Leave is used up by each command; a handler that
 //! gives several, piece by piece, is looked at again for each, so that a revocation counts in the middle of an upload.
 
-use std::future::Future;
-use std::sync::Arc;
+use std::net::IpAddr;
+use std::sync::{Arc, PoisonError};
 
 use format::{Digest, Timestamp};
 use node::ports::{Reader, StoreResult};
@@ -14,14 +14,14 @@ use node::{Command, Identity, Outcome, Recipient, Released};
 use policy::Language;
 use policy::access::{Pass, Permission};
 
-use super::{Caller, Gate, Password, Subject, Wish};
+use super::{Asker, Gate, House, Password, Subject, Wish};
 use crate::handle::PeerHealth;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 
-/// Leave for one caller to do one thing about one subject.
+/// Leave for one asker to do one thing about one subject.
 pub struct Desk<S = ()> {
     gate: Arc<Gate>,
-    caller: Caller,
+    asker: Asker,
     permission: Permission,
     wish: Wish,
     subject: S,
@@ -30,19 +30,19 @@ pub struct Desk<S = ()> {
 
 impl<S> std::fmt::Debug for Desk<S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Desk({} {})", self.caller.member, self.permission)
+        write!(f, "Desk({} {})", self.asker.member, self.permission)
     }
 }
 
 impl<S> Desk<S> {
-    pub(super) const fn new(gate: Arc<Gate>, caller: Caller, permission: Permission, wish: Wish, subject: S, pass: Pass) -> Self {
-        Self { gate, caller, permission, wish, subject, pass: Some(pass) }
+    pub(super) const fn new(gate: Arc<Gate>, asker: Asker, permission: Permission, wish: Wish, subject: S, pass: Pass) -> Self {
+        Self { gate, asker, permission, wish, subject, pass: Some(pass) }
     }
 
     /// Who acts.
     #[must_use]
-    pub const fn caller(&self) -> &Caller {
-        &self.caller
+    pub const fn asker(&self) -> &Asker {
+        &self.asker
     }
 
     /// What the path named.
@@ -87,18 +87,23 @@ impl<S> Desk<S> {
     ///
     /// # Errors
     /// The work panicked.
-    pub fn work<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> impl Future<Output = Result<T, Problem>> + use<T, S> {
-        let done = tokio::task::spawn_blocking(work);
-        async move { done.await.map_err(Problem::internal) }
+    pub async fn work<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
+        tokio::task::spawn_blocking(work).await.map_err(Problem::internal)
     }
 
-    /// What was released for the caller.
+    /// What was released for the asker.
     ///
     /// # Errors
     /// It was released for somebody else.
     pub fn take<T>(&self, released: Released<T>) -> Result<T, Problem> {
-        let me = Recipient::Member(self.caller.member.clone());
+        let me = Recipient::Member(self.asker.member.clone());
         released.hand_to(&me).map_err(|_| Problem::internal("something was released for somebody else"))
+    }
+
+    /// The house rules in force.
+    #[must_use]
+    pub fn house_rules(&self) -> House {
+        Arc::clone(&self.gate.house.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// How exchange with each peer goes, as its courier sees it.
@@ -115,12 +120,17 @@ impl<S> Desk<S> {
         self.gate.hash(password).await
     }
 
-    /// Whether the password is the one with this hash.
+    /// Checks that the password is the asker's own.
     ///
     /// # Errors
-    /// The node has too much to do.
-    pub async fn is_password(&self, password: Password, hash: String) -> Result<bool, Problem> {
-        self.gate.belongs(password, Some(hash)).await
+    /// It is not, or there were too many attempts.
+    pub async fn own_password(&self, password: Password, address: Option<IpAddr>) -> Result<(), Problem> {
+        match self.gate.whose_password(&self.asker.member, password, address).await {
+            Ok(_) => Ok(()),
+            // Who asks is known: only the password that was typed is wrong.
+            Err(problem) if problem.code() == Code::LogInRefused => Err(Problem::invalid("old", "it is not your password")),
+            Err(problem) => Err(problem),
+        }
     }
 
     /// A new password, and its text to be told once.
@@ -137,10 +147,10 @@ impl<S> Desk<S> {
 }
 
 impl<S: Subject> Desk<S> {
-    /// Carries out a command. From the second on, the caller is looked at again first.
+    /// Carries out a command. From the second on, the asker is looked at again first.
     ///
     /// # Errors
-    /// The caller may no longer, or the node refuses.
+    /// The asker may no longer, or the node refuses.
     pub async fn execute(&mut self, command: Command) -> Result<Outcome, Problem> {
         let pass = self.pass().await?;
         Ok(self.gate.handle.execute(pass, command).await?)
@@ -153,16 +163,24 @@ impl<S: Subject> Desk<S> {
     pub async fn set_house_rules(&mut self, text: String) -> Result<Outcome, Problem> {
         let rules = (self.gate.house_check)(&text).map_err(|why| Problem::invalid("house rules", why))?;
         let pass = self.pass().await?;
-        Ok(self.gate.handle.set_house_rules(pass, text, rules).await?)
+        let gate = Arc::clone(&self.gate);
+        // WHY: a task of its own, so that a call that is broken off cannot leave the node and this gate with different rules.
+        let set = tokio::spawn(async move {
+            let _turn = gate.setting_house.lock().await;
+            let outcome = gate.handle.set_house_rules(pass, text, Arc::clone(&rules)).await?;
+            *gate.house.write().unwrap_or_else(PoisonError::into_inner) = rules;
+            Ok(outcome)
+        });
+        set.await.map_err(Problem::internal)?
     }
 
     async fn pass(&mut self) -> Result<Pass, Problem> {
         if let Some(pass) = self.pass.take() {
             return Ok(pass);
         }
-        self.caller = self.gate.recognise(self.caller.credential).await?;
-        self.subject = S::resolve(&self.gate, &self.caller, &self.wish.names).await?;
-        let (_, pass) = self.gate.decide(&self.caller, self.permission, &self.wish, &self.subject)?;
+        self.asker = self.gate.recognise(self.asker.credential).await?;
+        self.subject = S::resolve(&self.gate, &self.asker, &self.wish.names).await?;
+        let (_, pass) = self.gate.decide(&self.asker, self.permission, &self.wish, &self.subject)?;
         Ok(pass)
     }
 }

@@ -15,7 +15,7 @@ use policy::Language;
 use policy::access::Permission;
 use tokio::time::Instant;
 
-use super::{Caller, Desk, Gate, Names, Password, Wish, new_secret};
+use super::{Asker, Desk, Gate, Names, Password, Wish, new_secret};
 use crate::problem::Problem;
 
 /// How long a session holds: a working day.
@@ -47,21 +47,27 @@ impl Gate {
     /// # Errors
     /// Name and password do not belong together, or there were too many attempts.
     pub async fn log_in(self: &Arc<Self>, name: &str, password: Password, address: Option<IpAddr>) -> Result<Session, Problem> {
+        let member = self.whose_password(name, password, address).await?;
+        self.begin_session(member).await
+    }
+
+    /// The member with this log-in name, whose password this is.
+    pub(super) async fn whose_password(&self, name: &str, password: Password, address: Option<IpAddr>) -> Result<MemberRow, Problem> {
         let attempt = self.throttle.attempt(shortened(name), address, Instant::now()).map_err(|wait| Problem::too_many_attempts(wait.as_secs() + 1))?;
         let member = self.member(name).await?;
         let hash = member.as_ref().map(|member| member.password.clone());
-        let belongs = self.belongs(password, hash).await?;
+        let belongs = self.hashing(move || password.belongs_to(hash.as_deref())).await?;
         let member = member.filter(|member| belongs && member.active).ok_or_else(Problem::log_in_refused)?;
         self.throttle.succeeded(attempt);
-        self.begin_session(member).await
+        Ok(member)
     }
 
     async fn begin_session(self: &Arc<Self>, member: MemberRow) -> Result<Session, Problem> {
         let (secret, hash) = new_secret(&self.random());
         let expires = self.handle.now().plus_ms(SESSION_MS);
-        let caller = Caller { member: member.id.clone(), name: member.name, roles: member.roles, credential: hash, token: false, expires };
+        let asker = Asker { member: member.id.clone(), name: member.name, roles: member.roles, credential: hash, token: false, expires };
         let wish = Wish { names: Names::default(), purpose: None, language: Language::En };
-        let mut desk: Desk = self.authorise(caller, Permission::ManageOwnTokens, wish).await?;
+        let mut desk: Desk = self.authorise(asker, Permission::ManageOwnTokens, wish).await?;
         desk.execute(Command::AddCredential { member: member.id.clone(), hash, label: String::new(), token: false, expires }).await?;
         Ok(Session { secret, member: member.id, expires })
     }
@@ -72,11 +78,6 @@ impl Gate {
         }
         let name = name.to_owned();
         self.read(move |reader| reader.member(&name)).await
-    }
-
-    /// Whether the password belongs to the hash; as slow when there is none.
-    pub(super) async fn belongs(&self, password: Password, hash: Option<String>) -> Result<bool, Problem> {
-        self.hashing(move || password.belongs_to(hash.as_deref())).await
     }
 
     /// The hash to keep of a new password.

@@ -1,6 +1,6 @@
 //! Subjects: what a path names, found and looked at before anyone acts on it.
 //!
-//! A handler never holds a raw id. It holds what the gate found under it, for a caller who may see that it is there;
+//! A handler never holds a raw id. It holds what the gate found under it, for an asker who may see that it is there;
 //! what is absent, hidden or another sort of thing ends here in one and the same answer.
 
 use std::collections::BTreeSet;
@@ -17,13 +17,13 @@ use node::state::{Directory, Pinned};
 use policy::access::{About, Access, Decision, Permission, decide};
 
 use super::log_in::MAX_NAME;
-use super::{Caller, Gate, Names};
+use super::{Asker, Gate, Names};
 use crate::problem::Problem;
 
 /// What a path names.
 pub trait Subject: Sized + Send + Sync + 'static {
     /// Finds it.
-    fn resolve(gate: &Gate, caller: &Caller, names: &Names) -> impl Future<Output = Result<Self, Problem>> + Send;
+    fn resolve(gate: &Gate, asker: &Asker, names: &Names) -> impl Future<Output = Result<Self, Problem>> + Send;
 
     /// What access has to know of it, where the act is about a record.
     fn about(&self) -> Option<About<'_>> {
@@ -39,7 +39,7 @@ pub trait Subject: Sized + Send + Sync + 'static {
 
 /// Nothing in particular.
 impl Subject for () {
-    async fn resolve(_: &Gate, _: &Caller, _: &Names) -> Result<Self, Problem> {
+    async fn resolve(_: &Gate, _: &Asker, _: &Names) -> Result<Self, Problem> {
         Ok(())
     }
 }
@@ -49,11 +49,11 @@ impl Subject for () {
 pub struct Held(pub RecordRow);
 
 impl Subject for Held {
-    async fn resolve(gate: &Gate, caller: &Caller, names: &Names) -> Result<Self, Problem> {
+    async fn resolve(gate: &Gate, asker: &Asker, names: &Names) -> Result<Self, Problem> {
         let reference: Reference = names.parse("record")?;
-        let caller = caller.clone();
+        let asker = asker.clone();
         let now = gate.handle.now();
-        let found = gate.read(move |reader| reference.find(reader, |row| visible(row, &caller, now)));
+        let found = gate.read(move |reader| reference.find(reader, |row| visible(row, &asker, now)));
         found.await?.map(Self).ok_or_else(Problem::not_found)
     }
 
@@ -71,8 +71,20 @@ impl Subject for Held {
 pub struct Cited(pub RecordRow);
 
 impl Subject for Cited {
-    async fn resolve(gate: &Gate, caller: &Caller, names: &Names) -> Result<Self, Problem> {
-        Held::resolve(gate, caller, names).await.map(|Held(row)| Self(row))
+    async fn resolve(gate: &Gate, asker: &Asker, names: &Names) -> Result<Self, Problem> {
+        Held::resolve(gate, asker, names).await.map(|Held(row)| Self(row))
+    }
+}
+
+/// A record, named by `{record}`, that is to be corrected: by whoever may read it, or once drafted it.
+#[derive(Debug)]
+pub struct Corrected(pub RecordRow);
+
+impl Subject for Corrected {
+    async fn resolve(gate: &Gate, asker: &Asker, names: &Names) -> Result<Self, Problem> {
+        let Held(row) = Held::resolve(gate, asker, names).await?;
+        let known = asker.has_role_for(Permission::ReadRecord) || row.drafted_by == asker.member;
+        if known { Ok(Self(row)) } else { Err(Problem::not_found()) }
     }
 }
 
@@ -86,9 +98,9 @@ pub struct Enclosure {
 }
 
 impl Subject for Enclosure {
-    async fn resolve(gate: &Gate, caller: &Caller, names: &Names) -> Result<Self, Problem> {
+    async fn resolve(gate: &Gate, asker: &Asker, names: &Names) -> Result<Self, Problem> {
         let attachment = names.parse("attachment")?;
-        Held::resolve(gate, caller, names).await.map(|Held(row)| Self { row, attachment })
+        Held::resolve(gate, asker, names).await.map(|Held(row)| Self { row, attachment })
     }
 
     fn about(&self) -> Option<About<'_>> {
@@ -105,11 +117,11 @@ impl Subject for Enclosure {
 pub struct Drafted(pub RecordRow);
 
 impl Subject for Drafted {
-    async fn resolve(gate: &Gate, caller: &Caller, names: &Names) -> Result<Self, Problem> {
+    async fn resolve(gate: &Gate, asker: &Asker, names: &Names) -> Result<Self, Problem> {
         let reference = Reference::Number(names.parse("number")?, Some(names.parse("version")?));
-        let caller = caller.clone();
+        let asker = asker.clone();
         let now = gate.handle.now();
-        let found = gate.read(move |reader| reference.find(reader, |row| visible(row, &caller, now)));
+        let found = gate.read(move |reader| reference.find(reader, |row| visible(row, &asker, now)));
         found.await?.map(Self).ok_or_else(Problem::not_found)
     }
 
@@ -123,7 +135,7 @@ impl Subject for Drafted {
 pub struct Org(pub Arc<Pinned>);
 
 impl Subject for Org {
-    async fn resolve(gate: &Gate, _: &Caller, names: &Names) -> Result<Self, Problem> {
+    async fn resolve(gate: &Gate, _: &Asker, names: &Names) -> Result<Self, Problem> {
         let id: OrgId = names.parse("organisation")?;
         gate.handle.directory().card(&id).map(|pinned| Self(Arc::clone(pinned))).ok_or_else(Problem::not_found)
     }
@@ -134,7 +146,7 @@ impl Subject for Org {
 pub struct Pact(pub AgreementId);
 
 impl Subject for Pact {
-    async fn resolve(gate: &Gate, _: &Caller, names: &Names) -> Result<Self, Problem> {
+    async fn resolve(gate: &Gate, _: &Asker, names: &Names) -> Result<Self, Problem> {
         let id: AgreementId = names.parse("agreement")?;
         let known = gate.handle.directory().agreements().versions(&id).next().is_some();
         if known { Ok(Self(id)) } else { Err(Problem::not_found()) }
@@ -146,7 +158,7 @@ impl Subject for Pact {
 pub struct Colleague(pub MemberRow);
 
 impl Subject for Colleague {
-    async fn resolve(gate: &Gate, _: &Caller, names: &Names) -> Result<Self, Problem> {
+    async fn resolve(gate: &Gate, _: &Asker, names: &Names) -> Result<Self, Problem> {
         let id: String = names.parse("member")?;
         if id.len() > MAX_NAME {
             return Err(Problem::not_found());
@@ -155,15 +167,15 @@ impl Subject for Colleague {
     }
 }
 
-/// One of the caller's own tokens or sessions, named by `{token}`.
+/// One of the member's own tokens or sessions, named by `{token}`.
 #[derive(Debug)]
 pub struct OwnToken(pub CredentialRow);
 
 impl Subject for OwnToken {
-    async fn resolve(gate: &Gate, caller: &Caller, names: &Names) -> Result<Self, Problem> {
+    async fn resolve(gate: &Gate, asker: &Asker, names: &Names) -> Result<Self, Problem> {
         let hash: Digest = names.parse("token")?;
         let found = gate.read(move |reader| reader.credential(&hash)).await?;
-        found.filter(|row| row.member == caller.member).map(Self).ok_or_else(Problem::not_found)
+        found.filter(|row| row.member == asker.member).map(Self).ok_or_else(Problem::not_found)
     }
 }
 
@@ -199,15 +211,15 @@ impl Reference {
     }
 }
 
-/// Whether the caller may know that the record is here: once released, all who may read at all; before, those who may
+/// Whether the asker may know that the record is here: once released, all who may read at all; before, those who may
 /// read the draft.
-pub(crate) fn visible(row: &RecordRow, caller: &Caller, now: format::Timestamp) -> bool {
+pub(crate) fn visible(row: &RecordRow, asker: &Asker, now: format::Timestamp) -> bool {
     if matches!(row.stage, Stage::Released | Stage::Received) {
         return true;
     }
     let nothing = BTreeSet::new();
     let permission = Permission::ReadDraft;
-    let access = Access { member: caller.as_member(), permission, about: Some(about(row)), purpose: None, allowed_purposes: &nothing, now };
+    let access = Access { member: asker.as_member(), permission, about: Some(about(row)), purpose: None, allowed_purposes: &nothing, now };
     matches!(decide(&access), Decision::Allow(_))
 }
 

@@ -15,7 +15,7 @@ use format::id::Purpose;
 use policy::Language;
 use tokio::time::Instant;
 
-use crate::access::{Caller, Gate};
+use crate::access::{Asker, Gate};
 use crate::problem::{PURPOSE, Problem};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -47,8 +47,8 @@ impl Asked {
     }
 
     /// It is known who asks.
-    pub(super) fn by(&mut self, caller: &Caller) {
-        self.member = Some(caller.member.clone());
+    pub(super) fn by(&mut self, asker: &Asker) {
+        self.member = Some(asker.member.clone());
     }
 
     pub(super) const fn language(&self) -> Language {
@@ -88,27 +88,27 @@ impl Asked {
 impl Drop for Asked {
     fn drop(&mut self) {
         if !self.answered {
-            // The caller went away before there was an answer.
+            // The asker went away before there was an answer.
             self.note(499, None);
         }
     }
 }
 
-/// The secret that the caller shows.
+/// The secret that the asker shows.
 pub(super) fn secret(headers: &HeaderMap) -> Result<&str, Problem> {
     let value = headers.get(AUTHORIZATION).ok_or_else(Problem::credentials_missing)?;
     let text = value.to_str().ok().filter(|text| text.get(..BEARER.len()).is_some_and(|scheme| scheme.eq_ignore_ascii_case(BEARER)));
     text.and_then(|text| text.get(BEARER.len()..)).map(str::trim).ok_or_else(Problem::credentials_invalid)
 }
 
-/// The purpose that the caller states.
+/// The purpose that the asker states.
 pub(super) fn purpose(headers: &HeaderMap) -> Result<Option<Purpose>, Problem> {
     let Some(value) = headers.get(PURPOSE) else { return Ok(None) };
     let text = value.to_str().map_err(|_| Problem::invalid(PURPOSE, "a purpose is plain text"))?;
     text.trim().parse().map(Some).map_err(|fault| Problem::invalid(PURPOSE, fault))
 }
 
-/// The language that the caller reads best, of the two there are.
+/// The language that the asker reads best, of the two there are.
 fn language(headers: &HeaderMap) -> Language {
     let wanted = headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let mut best = (Language::En, 0.0);
@@ -143,6 +143,57 @@ mod tests {
         assert_eq!(of("en, sv"), Language::En);
         assert_eq!(of("sv;q=0, fi"), Language::En);
         assert_eq!(of(""), Language::En);
+    }
+
+    /// Keeps every field of every event as text.
+    #[derive(Clone, Default)]
+    struct Log(Arc<std::sync::Mutex<String>>);
+
+    impl tracing::field::Visit for Log {
+        fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+            use std::fmt::Write as _;
+            writeln!(self.0.lock().unwrap(), "{field}={value:?}").unwrap();
+        }
+    }
+
+    impl tracing::Subscriber for Log {
+        fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+            true
+        }
+        fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+            tracing::span::Id::from_u64(1)
+        }
+        fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+        fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+        fn event(&self, event: &tracing::Event<'_>) {
+            event.record(&mut self.clone());
+        }
+        fn enter(&self, _: &tracing::span::Id) {}
+        fn exit(&self, _: &tracing::span::Id) {}
+    }
+
+    fn asked() -> Asked {
+        let (id, method, route) = ("f00d".to_owned(), "GET", "/records");
+        Asked { id, method, route, language: Language::En, member: Some("anna".to_owned()), begun: Instant::now(), answered: false }
+    }
+
+    #[tokio::test]
+    async fn the_log_line_has_the_cause_and_the_body_has_not() {
+        let log = Log::default();
+        let response = tracing::subscriber::with_default(log.clone(), || asked().answer(Err(Problem::internal("the disk is on fire"))));
+        let line = log.0.lock().unwrap().clone();
+        for told in ["request.id=\"f00d\"", "http.status=500", "member.id=\"anna\"", "problem.code=\"internal\"", "the disk is on fire"] {
+            assert!(line.contains(told), "{told} in {line}");
+        }
+        let body = axum::body::to_bytes(response.into_body(), 10_000).await.unwrap();
+        assert!(!String::from_utf8_lossy(&body).contains("disk") && String::from_utf8_lossy(&body).contains("f00d"));
+    }
+
+    #[tokio::test]
+    async fn a_call_that_is_broken_off_has_its_line_too() {
+        let log = Log::default();
+        tracing::subscriber::with_default(log.clone(), || drop(asked()));
+        assert!(log.0.lock().unwrap().contains("http.status=499"));
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! Inputs: what a handler takes from a request besides what its path names.
 //!
-//! Nothing is read before the caller is known and may act. Each input says its media type and its limit, and is refused
+//! Nothing is read before the asker is known and may act. Each input says its media type and its limit, and is refused
 //! beyond either; JSON goes through the strict gate of [`format::json`]. A body that nobody asked for is refused too.
 
 use std::future::Future;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use axum::body::{Body, BodyDataStream, Bytes, HttpBody};
 use axum::extract::ConnectInfo;
@@ -20,6 +20,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::limits::{BODY_TIME, PART_TIME, SMALL_BODY};
 use super::sheet::Sheet;
+use crate::listener::Caller;
 use crate::problem::Problem;
 
 /// The media type of signed statements (RFC 9052).
@@ -113,7 +114,7 @@ pub(crate) struct Source(pub(crate) Option<IpAddr>);
 
 impl Input for Source {
     async fn read(parts: &Parts, _: &mut Body) -> Result<Self, Problem> {
-        Ok(Self(parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip())))
+        Ok(Self(parts.extensions.get::<ConnectInfo<Caller>>().map(|info| info.0.address.ip())))
     }
 
     fn describe(_: &mut Sheet) {}

@@ -14,7 +14,7 @@ use axum::extract::{RawPathParams, Request};
 use axum::handler::Handler;
 use axum::http::request::Parts;
 use axum::response::Response;
-use axum::routing::{MethodFilter, MethodRouter};
+use axum::routing::{MethodFilter, MethodRouter, any};
 use axum::{RequestExt, Router};
 use policy::access::Permission;
 use utoipa::openapi::path::{HttpMethod, Operation};
@@ -141,10 +141,10 @@ impl Routes {
                 let mut asked = Asked::begin(&gate, verb.as_str(), path, &request);
                 let outcome = async {
                     let (parts, mut body, names) = take_apart(request).await?;
-                    let caller = gate.authenticate(secret(&parts.headers)?).await?;
-                    asked.by(&caller);
+                    let asker = gate.authenticate(secret(&parts.headers)?).await?;
+                    asked.by(&asker);
                     let wish = Wish { names, purpose: purpose(&parts.headers)?, language: asked.language() };
-                    let desk = gate.authorise(caller, permission, wish).await?;
+                    let desk = gate.authorise(asker, permission, wish).await?;
                     let input = read::<I>(&parts, &mut body).await?;
                     Ok(handler(desk, input).await?.reply())
                 };
@@ -153,7 +153,7 @@ impl Routes {
             }
         };
         let mut sheet = sheet(verb, path, summary);
-        sheet.permission(permission.as_str());
+        sheet.permission(permission);
         sheet.fill::<I, R>();
         self.add(verb, path, Some(permission), sheet, act)
     }
@@ -210,7 +210,9 @@ impl Routes {
             let methods = methods.on(MethodFilter::HEAD, refuse(&gate, path, allow.clone())).fallback(refuse(&gate, path, allow));
             router = router.route(&format!("{BASE}{path}"), methods);
         }
-        router.fallback(move |request: Request| async move { Asked::begin(&gate, "-", "-", &request).answer(Err(Problem::not_found())) })
+        // Other faces may stand beside this one: only what is under its own roof is answered here.
+        let nothing = move |request: Request| ready(Asked::begin(&gate, "-", "-", &request).answer(Err(Problem::not_found())));
+        router.route("/api", any(nothing.clone())).route("/api/{*rest}", any(nothing))
     }
 }
 

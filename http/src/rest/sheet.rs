@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use policy::access::Permission;
 use utoipa::openapi::path::{Operation, OperationBuilder, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::schema::{Object, ObjectBuilder, SchemaFormat, SchemaType, Type};
@@ -13,7 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::input::Input;
 use super::reply::Reply;
-use crate::problem::{self, ProblemBody};
+use crate::problem::{self, PURPOSE, ProblemBody};
 
 /// What is known of one route so far.
 #[derive(Default)]
@@ -47,9 +48,14 @@ impl Sheet {
     }
 
     /// The route takes a credential, and these rights.
-    pub(crate) fn permission(&mut self, permission: &str) {
+    pub(crate) fn permission(&mut self, permission: Permission) {
         let described = format!("Needs the permission `{permission}`.");
         self.change(|operation| operation.description(Some(described)).security(SecurityRequirement::new::<_, _, String>("bearer", [])));
+        if matches!(permission, Permission::ReadRecord | Permission::SearchRecords) {
+            let purpose = ParameterBuilder::new().name(PURPOSE).parameter_in(ParameterIn::Header).required(Required::True);
+            let about = "The purpose for which you read, for example `counter-terrorism`; it is kept in the ledger.";
+            self.parameter(purpose.description(Some(about)).schema(Some(word())).build());
+        }
     }
 
     /// The route needs no credential.

@@ -92,7 +92,7 @@ impl HeldBack {
 pub struct HoldersView {
     /// Every copy.
     pub copies: Vec<CopyView>,
-    /// Of a recalled record: those that have confirmed that it is gone, and those to whom it never came.
+    /// Of a recalled record: those whose signed word it is that they do not have it.
     pub confirmed: Vec<String>,
     /// Of a recalled record: those whose confirmation is missing.
     pub outstanding: Vec<String>,

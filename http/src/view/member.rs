@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{texts, words};
-use crate::access::{Caller, Password, Session};
+use crate::access::{Asker, Password, Session};
 use crate::problem::Problem;
 
 /// What it takes to log in.
@@ -66,16 +66,16 @@ pub struct Me {
 }
 
 impl Me {
-    pub(crate) fn of(caller: &Caller, organisation: &format::OrgId) -> Self {
-        let granted = Permission::ALL.iter().filter(|permission| granted_to(**permission).iter().any(|role| caller.roles.contains(role)));
+    pub(crate) fn of(asker: &Asker, organisation: &format::OrgId) -> Self {
+        let granted = Permission::ALL.iter().filter(|permission| granted_to(**permission).iter().any(|role| asker.roles.contains(role)));
         Self {
-            member: caller.member.clone(),
-            name: caller.name.clone(),
+            member: asker.member.clone(),
+            name: asker.name.clone(),
             organisation: organisation.to_string(),
-            roles: texts(&caller.roles),
+            roles: texts(&asker.roles),
             permissions: texts(granted),
-            token: caller.token,
-            expires: caller.expires.to_string(),
+            token: asker.token,
+            expires: asker.expires.to_string(),
         }
     }
 }
@@ -116,7 +116,7 @@ pub struct TokenMade {
     pub expires: String,
 }
 
-/// One of the caller's tokens or sessions.
+/// One of the member's tokens or sessions.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct TokenView {
@@ -137,10 +137,10 @@ pub struct TokenView {
 }
 
 impl TokenView {
-    pub(crate) fn of(row: CredentialRow, caller: &Caller) -> Self {
+    pub(crate) fn of(row: CredentialRow, asker: &Asker) -> Self {
         Self {
             id: row.hash.to_string(),
-            this: row.hash == caller.credential,
+            this: row.hash == asker.credential,
             label: row.label,
             token: row.token,
             created: row.created.to_string(),
@@ -149,7 +149,7 @@ impl TokenView {
     }
 }
 
-/// The caller's tokens and sessions.
+/// The member's tokens and sessions.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Tokens {
     /// Newest first.

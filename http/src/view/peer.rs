@@ -38,6 +38,7 @@ pub struct PeerView {
     /// Tries in a row that failed.
     pub failed_tries: u32,
     /// Why exchange is stopped until a person has looked, where it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = words::suspicion, required = false)]
     pub suspicion: Option<&'static str>,
 }

@@ -16,7 +16,7 @@ fn of<T: Into<serde_json::Value>>(words: impl IntoIterator<Item = T>) -> Object 
 }
 
 fn list(items: Object) -> Schema {
-    ArrayBuilder::new().items(Schema::Object(items)).build().into()
+    ArrayBuilder::new().items(items).build().into()
 }
 
 /// A word as the type itself writes it.

@@ -71,7 +71,7 @@ impl<S: Store> Node<S> {
             }
         }
         for row in &released {
-            let mut row = row.clone();
+            let mut row = plan.latest(row.clone());
             row.condition = Condition::Recalled;
             let id = row.id;
             plan.change(Change::Record(Box::new(row)));
@@ -151,7 +151,7 @@ impl<S: Store> Node<S> {
     pub(crate) fn obey(&self, header: &Header, recall: RecordId, from: &OrgId, plan: &mut Plan, now: Timestamp) -> Result<(), Refusal> {
         let mut further = BTreeSet::new();
         for record in header.linked(Relation::Concerns) {
-            let held = self.store.record(&record)?.filter(|row| row.originator == header.originator);
+            let held = self.store.record(&record)?.filter(|row| row.originator == header.originator).map(|row| plan.latest(row));
             plan.event(Event::RecallObeyed { record, recall, originator: header.originator.clone() });
             let Some(mut row) = held else {
                 plan.change(Change::Tombstone(record, header.originator.clone()));

@@ -14,6 +14,7 @@ use policy::house::HouseRules;
 use policy::release::{self, Approval, Condition, Countries, Decision, Grant, PassingOn, Release};
 
 use super::directory::invalid;
+use super::who_has::on_its_way_or_there;
 use crate::command::{Outcome, Refusal};
 use crate::entry::{Event, RefusedTo};
 use crate::exchange::MAX_QUEUE;
@@ -152,9 +153,7 @@ impl<S: Store> Node<S> {
         for (org, reasons) in &refused {
             plan.change(Change::Holding(self.copy(*record, org, HoldingState::HeldBack, codes(reasons), now)));
         }
-        if let Some(before) = header.supersedes {
-            self.supersede(before, *record, &header, None, &mut plan, now)?;
-        }
+        self.supersede(*record, &header, None, &mut plan, now)?;
         Ok((Outcome::Released { record: *record, number, recipients: permitted, refused }, plan))
     }
 
@@ -180,14 +179,21 @@ impl<S: Store> Node<S> {
         Ok((permitted, refused))
     }
 
-    /// Organisations that have the corrected record only through another holder.
+    /// Organisations that have what a correction corrects only through another holder.
     fn onward_holders(&self, header: &Header) -> StoreResult<BTreeSet<OrgId>> {
-        let Some(before) = header.supersedes else {
-            return Ok(BTreeSet::new());
-        };
-        let copies = self.store.holdings(&before)?;
+        let mut copies = Vec::new();
+        for before in self.versions_before(header)? {
+            copies.extend(self.store.holdings(&before.id)?);
+        }
         let direct: BTreeSet<&OrgId> = copies.iter().filter(|copy| copy.via == *self.me.org()).map(|copy| &copy.holder).collect();
         Ok(copies.iter().map(|copy| &copy.holder).filter(|org| !direct.contains(org)).cloned().collect())
+    }
+
+    /// The versions before a correction that were released or received here. The one just before need not be among them.
+    fn versions_before(&self, header: &Header) -> StoreResult<Vec<RecordRow>> {
+        let mut versions = if header.version > 1 { self.store.versions(&header.number)? } else { Vec::new() };
+        versions.retain(|row| row.originator == header.originator && row.version < header.version && row.stage >= Stage::Released);
+        Ok(versions)
     }
 
     /// Queues a record with its attachments for one organisation.
@@ -204,32 +210,38 @@ impl<S: Store> Node<S> {
         HoldingRow { record, holder: holder.clone(), via: self.me.org().clone(), state, sequence: None, evidence: None, reasons, since }
     }
 
-    /// A later version takes a record's place: it is noted, handed on to every copy that went from here, and what
-    /// builds on the earlier one is flagged. `from` handed the later version over, where it is another's.
-    pub(crate) fn supersede(&self, before: RecordId, by: RecordId, header: &Header, from: Option<&OrgId>, plan: &mut Plan, now: Timestamp) -> Result<(), Refusal> {
-        let Some(mut row) = self.store.record(&before)?.filter(|row| row.originator == header.originator) else {
-            return Ok(());
-        };
-        if row.condition == Condition::Current {
-            row.condition = Condition::Superseded;
-            plan.event(Event::Superseded { record: before, by });
-            plan.change(Change::Record(Box::new(row)));
-        }
-        for copy in self.store.holdings(&before)? {
-            if copy.via == *self.me.org() {
+    /// A later version takes the place of all before it: that is noted, it is handed on to every copy that went or will
+    /// go from here, and what builds on the earlier ones is flagged. `from` handed it over, where it is another's. Where a
+    /// copy went through another holder, that one hands it on, and says so.
+    pub(crate) fn supersede(&self, by: RecordId, header: &Header, from: Option<&OrgId>, plan: &mut Plan, now: Timestamp) -> Result<(), Refusal> {
+        for before in self.versions_before(header)? {
+            let before = before.id;
+            for copy in self.store.holdings(&before)? {
                 let already = plan.changes.iter().any(|change| matches!(change, Change::Holding(row) if row.record == by && row.holder == copy.holder));
-                if super::who_has::may_have(copy.state) && !already {
+                if copy.via == *self.me.org() && on_its_way_or_there(copy.state) && !already {
                     if let Some(from) = from {
                         self.notify(by, &header.originator, State::PassedOn { to: copy.holder.clone() }, from, plan, now)?;
                     }
                     self.queue_record(by, header, &copy.holder, plan, now);
                 }
-            } else if super::who_has::may_have(copy.state) {
-                // Its way goes through another holder; it counts as on its way until there is word of it.
-                plan.change(Change::Holding(HoldingRow { record: by, state: HoldingState::Sent, evidence: None, since: now, ..copy }));
             }
+            let Some(mut row) = self.store.record(&before)?.map(|row| plan.latest(row)) else {
+                continue;
+            };
+            if row.condition == Condition::Current {
+                row.condition = Condition::Superseded;
+                plan.event(Event::Superseded { record: before, by });
+                plan.change(Change::Record(Box::new(row)));
+            }
+            self.flag_built_on(before, before, plan)?;
         }
-        self.flag_built_on(before, before, plan)
+        Ok(())
+    }
+
+    /// Whether a later version of a record that arrives is here already.
+    pub(crate) fn outdated(&self, header: &Header) -> StoreResult<bool> {
+        let versions = self.store.versions(&header.number)?;
+        Ok(versions.iter().any(|row| row.originator == header.originator && row.version > header.version))
     }
 
     /// Flags every record that builds on one that changed, and what builds on those.
@@ -237,7 +249,8 @@ impl<S: Store> Node<S> {
         let mut open = vec![changed];
         let mut seen = BTreeSet::from([changed]);
         while let Some(source) = open.pop() {
-            for mut row in self.store.linking_to(&source)? {
+            for row in self.store.linking_to(&source)? {
+                let mut row = plan.latest(row);
                 let builds = header_of(&row)?.linked(format::record::Relation::BasedOn).any(|to| to == source);
                 if builds && seen.insert(row.id) {
                     open.push(row.id);

@@ -17,7 +17,7 @@ pub struct Holders {
     pub copies: Vec<HoldingRow>,
     /// Of a recalled record: holders that have not confirmed removal. Empty otherwise.
     pub outstanding: BTreeSet<OrgId>,
-    /// Of a recalled record: holders that confirmed, and those to whom it never came. Empty otherwise.
+    /// Of a recalled record: holders whose signed word it is that they do not have it. Empty otherwise.
     pub confirmed: BTreeSet<OrgId>,
 }
 
@@ -40,9 +40,9 @@ pub fn holders(reader: &dyn Reader, row: &RecordRow) -> StoreResult<Holders> {
     let copies = reader.holdings(&row.id)?;
     let (mut outstanding, mut confirmed) = (BTreeSet::new(), BTreeSet::new());
     if row.condition == Condition::Recalled {
-        let (there, gone): (Vec<&HoldingRow>, Vec<&HoldingRow>) = copies.iter().partition(|copy| on_its_way_or_there(copy.state));
-        outstanding = there.into_iter().map(|copy| copy.holder.clone()).collect();
-        confirmed = gone.into_iter().map(|copy| copy.holder.clone()).filter(|org| !outstanding.contains(org)).collect();
+        outstanding = copies.iter().filter(|copy| on_its_way_or_there(copy.state)).map(|copy| copy.holder.clone()).collect();
+        let gone = copies.iter().filter(|copy| matches!(copy.state, HoldingState::Removed | HoldingState::Refused));
+        confirmed = gone.map(|copy| copy.holder.clone()).filter(|org| !outstanding.contains(org)).collect();
     }
     Ok(Holders { copies, outstanding, confirmed })
 }

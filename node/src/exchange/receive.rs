@@ -281,7 +281,7 @@ impl<S: Store> Node<S> {
             created: header.created,
             retain_until: header.retain_until,
             stage: Stage::Received,
-            condition: Condition::Current,
+            condition: if self.outdated(header)? { Condition::Superseded } else { Condition::Current },
             drafted_by: String::new(),
             submitted_by: None,
             approved_by: None,
@@ -311,7 +311,7 @@ impl<S: Store> Node<S> {
         }
         match header.kind {
             Kind::Recall => self.obey(header, id, from, plan, now),
-            Kind::Correction => header.supersedes.map_or(Ok(()), |before| self.supersede(before, id, header, Some(from), plan, now)),
+            Kind::Correction => self.supersede(id, header, Some(from), plan, now),
             _ => Ok(()),
         }
     }

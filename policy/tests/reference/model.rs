@@ -3,10 +3,10 @@
 
 use format::agreement::{Agreement, Joining, Onward, Party, PartyRole};
 use format::marking::{Caveat, Handling, Level, Tlp};
-use format::record::{Header, Kind, Relation};
+use format::record::{AgreementRef, Header, Kind, Relation};
 use format::{OrgId, RecordId, Timestamp};
-use samverkan_policy::Accord;
-use samverkan_policy::release::{Approval, Condition, Grant};
+use samverkan_policy::release::{Approval, Condition, Countries, Grant};
+use samverkan_policy::{Accord, Known};
 
 /// S7 without the signatures, and with S8.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,30 +24,40 @@ pub(crate) enum House {
     Fails,
 }
 
+/// A version of an agreement, as the rules and as the model see it.
+pub(crate) struct Slot<'a> {
+    pub(crate) name: AgreementRef,
+    pub(crate) accord: Option<&'a Accord>,
+    pub(crate) known: Option<Known<'a>>,
+    pub(crate) bound: Option<Bound<'a>>,
+    /// The same version in a world with stricter agreements, if it stands there as it does here.
+    pub(crate) stricter: Option<Known<'a>>,
+}
+
+/// The versions that bind, and how the first of them stands.
+pub(crate) type Bound<'a> = (Stand, Vec<&'a Accord>);
+
 /// A release, or an arrival at `to`.
+#[derive(Clone, Copy)]
 pub(crate) struct Case<'a> {
     pub(crate) arriving: bool,
     pub(crate) now: Timestamp,
     pub(crate) from: &'a OrgId,
     pub(crate) to: &'a OrgId,
     pub(crate) card: bool,
-    pub(crate) countries: (Option<&'a str>, Option<&'a str>),
+    pub(crate) countries: Countries<'a>,
     pub(crate) record: RecordId,
     pub(crate) header: &'a Header,
     pub(crate) condition: Condition,
     pub(crate) approval: Approval<'a>,
-    /// The named version, where it is known.
-    pub(crate) named: Option<&'a Bound<'a>>,
-    pub(crate) under: Option<&'a Bound<'a>>,
+    pub(crate) named: Option<&'a Slot<'a>>,
+    pub(crate) under: Option<&'a Slot<'a>>,
     pub(crate) grant: Option<&'a Grant>,
     pub(crate) terms: Option<&'a Agreement>,
     pub(crate) house: House,
     /// Whether the record recalls or corrects something that `to` got from `from`.
     pub(crate) about_copy: bool,
 }
-
-/// The versions that bind, and how the first of them stands.
-pub(crate) type Bound<'a> = (Stand, Vec<&'a Accord>);
 
 pub(crate) struct Facts<'a> {
     case: &'a Case<'a>,
@@ -100,7 +110,7 @@ pub(crate) const RULES: &[(&str, Applies)] = &[
     ("approval-own", |f| f.two_asked() && f.authors_known() && f.approved_by_author()),
     ("house-rule", |f| !f.case.arriving && f.case.house == House::Forbids),
     ("house-rule-error", |f| !f.case.arriving && f.case.house == House::Fails),
-    ("recall-without-record", |f| f.case.header.kind == Kind::Recall && f.concerned() != 1),
+    ("recall-without-record", |f| f.case.header.kind == Kind::Recall && f.concerned() == 0),
 ];
 
 /// The codes of all reasons that apply, as bits in the order of [`RULES`].
@@ -140,8 +150,8 @@ impl<'a> Facts<'a> {
             (_, false, false) => "onward",
             (_, false, true) => "none",
         };
-        let under = case.under.filter(|_| way == "onward" || way == "steered");
-        let mut facts = Self { case, way, named: case.named, under, binding: Vec::new() };
+        let under = case.under.and_then(|slot| slot.bound.as_ref()).filter(|_| way == "onward" || way == "steered");
+        let mut facts = Self { case, way, named: case.named.and_then(|slot| slot.bound.as_ref()), under, binding: Vec::new() };
         facts.binding = match facts.named {
             Some((_, accords)) => accords.iter().map(|v| &v.agreement).collect(),
             None => case.terms.filter(|terms| facts.free(terms)).into_iter().collect(),
@@ -223,15 +233,15 @@ impl<'a> Facts<'a> {
 
     fn free(&self, terms: &Agreement) -> bool {
         let Case { arriving, now, from, header, .. } = *self.case;
-        let inside = |org| entry(terms, org).is_some_and(|p| p.from <= now && !p.until.is_some_and(|until| until <= now));
-        let runs = terms.valid_from <= now && !terms.valid_until.is_some_and(|until| until <= now);
+        let inside = |org| entry(terms, org).is_some_and(|p| p.from <= now && !is_over(p.until, now));
+        let runs = terms.valid_from <= now && !is_over(terms.valid_until, now);
         let named = terms.id == header.agreement.id && terms.version == header.agreement.version;
         let observer = entry(terms, from).is_some_and(|p| p.role == PartyRole::Observer);
         arriving && self.way == "onward" && named && runs && terms.terms.onward == Onward::Free && inside(from) && inside(&header.originator) && !observer
     }
 
     fn one_country(&self) -> bool {
-        match self.case.countries {
+        match (self.case.countries.originator, self.case.countries.recipient) {
             (Some(one), Some(other)) => one == other && !one.is_empty() && one != "EU" && one != "XX",
             _ => false,
         }
@@ -259,11 +269,15 @@ fn entry<'a>(agreement: &'a Agreement, org: &OrgId) -> Option<&'a Party> {
 
 /// S1.
 fn member(version: &Accord, org: &OrgId, now: Timestamp) -> bool {
-    entry(&version.agreement, org).is_some_and(|p| p.from <= now && !p.until.is_some_and(|until| until <= now)) && !version.withdrawn.contains_key(org)
+    entry(&version.agreement, org).is_some_and(|p| p.from <= now && !is_over(p.until, now)) && !version.withdrawn.contains_key(org)
+}
+
+fn is_over(until: Option<Timestamp>, now: Timestamp) -> bool {
+    until.is_some_and(|until| until <= now)
 }
 
 fn over(grant: &Grant, now: Timestamp) -> bool {
-    grant.expires.is_some_and(|expires| expires <= now)
+    is_over(grant.expires, now)
 }
 
 /// S8 and the versions that bind.
@@ -302,10 +316,10 @@ fn stand(version: &Accord, before: Option<&Accord>, now: Timestamp) -> Stand {
     if unsigned || before.is_some_and(|before| !by_chair && splits(version, before, now)) {
         return Stand::Proposed;
     }
-    let stay = agreement.parties.iter().filter(|p| !version.withdrawn.contains_key(&p.org) && !p.until.is_some_and(|until| until <= now));
+    let stay = agreement.parties.iter().filter(|p| !version.withdrawn.contains_key(&p.org) && !is_over(p.until, now));
     match () {
         () if now < agreement.valid_from => Stand::NotYet,
-        () if agreement.valid_until.is_some_and(|until| until <= now) || stay.count() <= 1 => Stand::Ended,
+        () if is_over(agreement.valid_until, now) || stay.count() <= 1 => Stand::Ended,
         () => Stand::InForce,
     }
 }
@@ -315,7 +329,7 @@ fn chair_suffices(version: &Accord, before: &Accord) -> bool {
     let (new, old) = (&version.agreement, &before.agreement);
     let mut heard = false;
     for chair in old.parties.iter().filter(|p| p.role == PartyRole::Chair) {
-        let in_office = chair.from <= new.proposed && !chair.until.is_some_and(|until| until <= new.proposed);
+        let in_office = chair.from <= new.proposed && !is_over(chair.until, new.proposed);
         if !in_office || entry(new, &chair.org).is_none_or(|p| widened(Some(chair), p)) {
             return false;
         }
@@ -328,7 +342,7 @@ fn chair_suffices(version: &Accord, before: &Accord) -> bool {
 fn splits(version: &Accord, before: &Accord, now: Timestamp) -> bool {
     let (mut signed, mut counted, mut out) = (0, 0, 0);
     for party in &before.agreement.parties {
-        let left = before.withdrawn.contains_key(&party.org) || version.withdrawn.contains_key(&party.org) || party.until.is_some_and(|until| until <= now);
+        let left = before.withdrawn.contains_key(&party.org) || version.withdrawn.contains_key(&party.org) || is_over(party.until, now);
         let has_signed = version.signed.contains(&party.org);
         signed += u32::from(has_signed);
         counted += u32::from(has_signed || !left);

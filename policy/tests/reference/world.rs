@@ -69,16 +69,16 @@ impl World {
             }
             self.agreements.insert(agreement.clone()).unwrap();
             let named = AgreementRef { id: agreement.id.clone(), version };
-            let chair_alone = version > 1 && once_in(rng, 2);
+            let chair_alone = version > 1 && once_in(rng, 3);
             for party in &agreement.parties {
-                let signs = if chair_alone { party.role == PartyRole::Chair || once_in(rng, 2) } else { !once_in(rng, 20) };
+                let signs = if chair_alone { party.role == PartyRole::Chair || once_in(rng, 2) } else { !once_in(rng, 60) };
                 if signs {
                     self.agreements.sign(&named, &party.org).unwrap();
                 }
             }
         }
         for org in &self.orgs {
-            if once_in(rng, 12) {
+            if once_in(rng, 20) {
                 let at = near(rng, self.now.plus_ms(-100 * DAY));
                 self.agreements.withdraw(&id.parse().unwrap(), org, at).unwrap();
             }
@@ -104,7 +104,7 @@ impl World {
             version: 1,
             supersedes: None,
             agreement: agreement.clone(),
-            audience: subset(rng, &others, 4).into_iter().collect(),
+            audience: subset(rng, &others, 5).into_iter().collect(),
             marking: marking(rng, &self.orgs),
             grading: None,
             purpose: PURPOSES[usize::from(once_in(rng, 10))].parse().unwrap(),
@@ -143,7 +143,7 @@ fn text(word: &str) -> Text {
 
 fn first(rng: &mut Rng, id: &str, now: Timestamp, orgs: &[OrgId]) -> Agreement {
     let start = now.plus_ms(-300 * DAY);
-    let mut parties = subset(rng, orgs, 7);
+    let mut parties: BTreeSet<_> = orgs.iter().filter(|_| !once_in(rng, 12)).cloned().collect();
     parties.extend(orgs.iter().take(2).cloned());
     let edge = near(rng, now);
     Agreement {
@@ -162,7 +162,19 @@ fn first(rng: &mut Rng, id: &str, now: Timestamp, orgs: &[OrgId]) -> Agreement {
 }
 
 fn party(rng: &mut Rng, org: OrgId, now: Timestamp, start: Timestamp) -> Party {
-    let role = *pick(rng, &[PartyRole::Chair, PartyRole::Member, PartyRole::Member, PartyRole::Member, PartyRole::Secretariat, PartyRole::Observer]);
+    let role = *pick(
+        rng,
+        &[
+            PartyRole::Chair,
+            PartyRole::Member,
+            PartyRole::Member,
+            PartyRole::Member,
+            PartyRole::Member,
+            PartyRole::Secretariat,
+            PartyRole::Secretariat,
+            PartyRole::Observer,
+        ],
+    );
     let from = if once_in(rng, 25) { near(rng, now) } else { start };
     let until = if once_in(rng, 12) { Some(near(rng, now)) } else { None };
     Party { org, role, from, until: until.filter(|until| *until > from) }
@@ -170,7 +182,7 @@ fn party(rng: &mut Rng, org: OrgId, now: Timestamp, start: Timestamp) -> Party {
 
 fn terms(rng: &mut Rng) -> Terms {
     Terms {
-        kinds: subset(rng, &Kind::ALL, 7),
+        kinds: Kind::ALL.into_iter().filter(|_| !once_in(rng, 15)).collect(),
         ceiling: pick(rng, &["se:h", "se:h", "se:k", "eu:restricted"]).parse().unwrap(),
         purposes: subset(rng, &PURPOSES.map(|p| p.parse().unwrap()), 7),
         legal_bases: subset(rng, &BASES.map(|b| b.parse().unwrap()), 7),

@@ -10,22 +10,22 @@ use crate::answer::Answer as _;
 use crate::failure::{Failure, Outcome};
 use crate::print::{line, time_of};
 
-/// The name is given with --as, the password is asked for. The session's secret is kept in the data folder, or without
-/// one in your state folder, where only you can read it.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   samverkan login --data sapo --as anna
   pass show sapo/anna | samverkan login --data sapo --as anna --password-file -
-  samverkan login --server https://samverkan.sapo.se:8443 --certificate sapo.pem --as anna")]
+  samverkan login --as anna --server https://samverkan.sapo.se:8443 --certificate sapo.pem")]
 pub(super) struct Login {
     /// File that holds the password; - for standard input
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
 }
 
-/// The session ends on the node and its secret is forgotten here.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  samverkan logout --data sapo --as anna")]
 pub(super) struct Logout {}
 
 pub(super) async fn login(context: &Context, verb: Login) -> Outcome {

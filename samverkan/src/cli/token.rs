@@ -15,8 +15,8 @@ Examples:
   samverkan token create --label \"nightly import\" --days 90
   SAMVERKAN_TOKEN=... samverkan inbox --purpose counter-terrorism --json
 
-A program shows its token in SAMVERKAN_TOKEN, or as `Authorization: Bearer` over REST. It may do what you may, but not
-make tokens.")]
+A program shows its token in SAMVERKAN_TOKEN, or as `Authorization: Bearer` over REST. It may do
+what you may, but not make tokens.")]
 pub(super) enum Token {
     /// Make a token; its secret is shown once
     Create {

@@ -19,8 +19,8 @@ Examples:
   samverkan user set bo --role release-officer
   samverkan user set bo --inactive
 
-An administrator has no other role: who keeps the node does not read or release what is in it. An auditor has no other
-role either. Nobody changes their own.")]
+An administrator has no other role: who keeps the node does not read or release what is in it. An
+auditor has no other role either. Nobody changes their own.")]
 pub(super) enum User {
     /// Add a member, with a password that is made and shown once
     Add {

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use format::merkle::Hash;
+use format::record::Kind;
 use format::{Digest, OrgId, RecordId, RecordNumber, Timestamp};
 use node::ports::{Counts, MAX_PAGE, Opening, Reader, RecordQuery, StoreError, StoreResult};
 use node::rows::{
@@ -190,7 +191,7 @@ impl<Access: Send> Reader for Sqlite<Access> {
     }
 }
 
-/// By which order of its own a list of records is found.
+/// By which order a list of records is found. The other filters are then tried row by row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Path {
     Flagged,
@@ -201,14 +202,14 @@ enum Path {
 }
 
 impl Path {
-    /// The path that skips most: few records are flagged; one's own and one partner's are fewer than one kind's.
+    /// The path that passes over most: few records are flagged, and one organisation's are fewer than those of a kind.
     fn of(query: &RecordQuery) -> Self {
         let own_desk = query.stage.is_some_and(|stage| stage < Stage::Released);
         match query {
             RecordQuery { flagged: true, .. } => Self::Flagged,
             RecordQuery { stage: Some(_), .. } if own_desk => Self::Stage,
             RecordQuery { originator: Some(_), .. } => Self::Originator,
-            RecordQuery { kind: Some(_), .. } => Self::Kind,
+            RecordQuery { kind: Some(kind), .. } if *kind != Kind::Report => Self::Kind,
             RecordQuery { stage: Some(_), .. } => Self::Stage,
             _ => Self::Newest,
         }
@@ -235,7 +236,7 @@ impl Path {
             Self::Kind => {
                 "SELECT * FROM whole_record WHERE seq IN (
                      SELECT seq FROM record INDEXED BY record_kind
-                     WHERE kind = :kind AND NOT :flagged AND seq < :before AND (:stage IS NULL OR stage = :stage)
+                     WHERE kind = :kind AND kind <> 1 AND NOT :flagged AND seq < :before AND (:stage IS NULL OR stage = :stage)
                          AND (:originator IS NULL OR originator = :originator)
                      ORDER BY seq DESC LIMIT :limit)
                  ORDER BY seq DESC"
@@ -250,7 +251,8 @@ impl Path {
             }
             Self::Newest => {
                 "SELECT * FROM whole_record
-                 WHERE seq < :before AND NOT :flagged AND :stage IS NULL AND :kind IS NULL AND :originator IS NULL
+                 WHERE seq < :before AND NOT :flagged AND (:stage IS NULL OR stage = :stage) AND (:kind IS NULL OR kind = :kind)
+                     AND (:originator IS NULL OR originator = :originator)
                  ORDER BY seq DESC LIMIT :limit"
             }
         }

@@ -286,7 +286,8 @@ impl Writing<'_> {
     fn queue(&self, peer: &OrgId, what: &Outgoing) -> StoreResult<()> {
         let columns = OutgoingColumns::write(what)?;
         self.run(
-            "INSERT INTO outgoing (peer, what, subject, attachment, next, item) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            "INSERT INTO outgoing (peer, position, what, subject, attachment, next, item)
+             VALUES (?1, (SELECT coalesce(max(position), 0) + 1 FROM outgoing WHERE peer = ?1), ?2, ?3, ?4, ?5, ?6)",
             params![peer.as_str(), columns.what, columns.subject.as_bytes(), columns.attachment, columns.next, columns.item],
         )
     }

@@ -27,10 +27,11 @@ CREATE TABLE record (
     consent      BLOB,
     content      INTEGER REFERENCES content_key (seq)
 ) STRICT;
+-- Reports (kind 1) are the bulk, and are found on the way from the newest record.
 CREATE UNIQUE INDEX record_id ON record (id);
 CREATE UNIQUE INDEX record_number ON record (number, version, originator);
 CREATE INDEX record_stage ON record (stage);
-CREATE INDEX record_kind ON record (kind);
+CREATE INDEX record_kind ON record (kind) WHERE kind <> 1;
 CREATE INDEX record_originator ON record (originator);
 CREATE INDEX record_flagged ON record (flagged) WHERE flagged = 1;
 CREATE INDEX record_due ON record (retain_until) WHERE content IS NOT NULL;
@@ -97,17 +98,17 @@ CREATE TABLE holding (
     PRIMARY KEY (record, holder, via)
 ) STRICT, WITHOUT ROWID;
 
--- What waits to leave. A position is never given twice, hence AUTOINCREMENT.
+-- What waits to leave, in the order of each peer's queue.
 CREATE TABLE outgoing (
-    position   INTEGER PRIMARY KEY AUTOINCREMENT,
     peer       TEXT    NOT NULL,
+    position   INTEGER NOT NULL,
     what       INTEGER NOT NULL,
     subject    BLOB    NOT NULL,
     attachment INTEGER,
     next       INTEGER,
-    item       INTEGER
-) STRICT;
-CREATE INDEX outgoing_peer ON outgoing (peer);
+    item       INTEGER,
+    PRIMARY KEY (peer, position)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE parcel (
     peer     TEXT    NOT NULL,

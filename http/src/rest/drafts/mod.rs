@@ -1,0 +1,4 @@
+//! Drafts: written, attached to, submitted.
+
+pub(super) mod attach;
+pub(super) mod write;

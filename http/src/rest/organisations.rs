@@ -1,0 +1,33 @@
+//! Organisations: whose cards are believed here.
+
+use format::{Digest, Signed};
+use node::Command;
+
+use super::input::{Cose, Query};
+use super::reply::{Made, View};
+use crate::access::{Desk, Org};
+use crate::problem::Problem;
+use crate::view::organisation::{Compared, OrganisationView, Organisations};
+
+pub(super) async fn list(desk: Desk, (): ()) -> Result<View<Organisations>, Problem> {
+    let (directory, me) = (desk.directory(), desk.identity().org());
+    let organisations = directory.cards().map(|pinned| OrganisationView::of(pinned, me)).collect();
+    Ok(View(Organisations { organisations }))
+}
+
+pub(super) async fn show(desk: Desk<Org>, (): ()) -> Result<View<OrganisationView>, Problem> {
+    Ok(View(OrganisationView::of(&desk.subject().0, desk.identity().org())))
+}
+
+pub(super) async fn card(desk: Desk<Org>, (): ()) -> Result<Cose, Problem> {
+    Ok(Cose(desk.subject().0.bytes.clone()))
+}
+
+pub(super) async fn import(mut desk: Desk, (Query(compared), Cose(bytes)): (Query<Compared>, Cose)) -> Result<Made<OrganisationView>, Problem> {
+    let fingerprint: Digest = compared.fingerprint.parse().map_err(|fault| Problem::invalid("fingerprint", fault))?;
+    let org = Signed::parse(&bytes)?.signer().clone();
+    desk.execute(Command::ImportCard { bytes, fingerprint }).await?;
+    let directory = desk.directory();
+    let pinned = directory.card(&org).ok_or_else(|| Problem::internal("a card that was imported is not in the directory"))?;
+    Ok(Made(OrganisationView::of(pinned, desk.identity().org())))
+}

@@ -1,0 +1,81 @@
+//! Planted bugs: faults of this crate that can be switched on, so that a simulation can show that it finds them.
+//!
+//! Without the feature `planted`, which only the test kit asks for, no bug can be planted and every question is answered
+//! no at compile time. Each bug has its line where it bites, and nothing else in the crate knows of them.
+
+use strum::{EnumIter, IntoStaticStr};
+
+/// A bug that can be planted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, EnumIter, IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
+pub enum Bug {
+    /// What waited in the queue leaves without being weighed again.
+    ReleaseUnweighed,
+    /// A record is taken in without asking the rules of admission.
+    AdmissionUnasked,
+    /// A holder that passed a record on does not hand its recall on.
+    RecallNotRelayed,
+    /// A recall leaves the content where it is.
+    RecallKeepsContent,
+    /// A recall that comes before its record is forgotten.
+    TombstoneForgotten,
+    /// A parcel is taken in whatever came before it.
+    ForkAccepted,
+    /// A receipt counts whatever parcel it is for.
+    ReceiptUnmatched,
+    /// A parcel leaves without a ledger entry.
+    SentUnwritten,
+    /// Memory does not follow the ledger's growth.
+    FrontierStands,
+    /// A checkpoint has another root than the ledger.
+    CheckpointWrong,
+    /// A parcel that comes twice is taken in twice.
+    DuplicateApplied,
+    /// A copy that comes again makes an outdated record current.
+    SupersededRevived,
+    /// An older version that comes late counts as current.
+    LateVersionCurrent,
+    /// Another party's withdrawal changes nothing.
+    WithdrawalIgnored,
+    /// What is due is not destroyed.
+    RetentionIgnored,
+    /// The originator is not told that its record is passed on.
+    PassingOnUntold,
+    /// Two records with one number are both taken in.
+    EquivocationUnseen,
+    /// A peer's ledger need not continue what it showed before.
+    ConsistencyUnchecked,
+    /// After a lost commit memory stays as it was.
+    MemoryAhead,
+    /// Nobody but the author need approve.
+    FourEyesSkipped,
+    /// Reading leaves no ledger entry.
+    OpenedUnwritten,
+    /// A correction does not follow the copies that were passed on.
+    CorrectionNotRelayed,
+    /// A confirmed removal is undone by an older receipt.
+    RemovalUndone,
+}
+
+#[cfg(feature = "planted")]
+thread_local! {
+    static PLANTED: std::cell::Cell<Option<Bug>> = const { std::cell::Cell::new(None) };
+}
+
+/// Plants a bug in this thread's nodes, or none.
+#[cfg(feature = "planted")]
+pub fn plant(bug: Option<Bug>) {
+    PLANTED.set(bug);
+}
+
+/// Whether a bug is planted.
+#[cfg(feature = "planted")]
+pub(crate) fn planted(bug: Bug) -> bool {
+    PLANTED.get() == Some(bug)
+}
+
+/// Whether a bug is planted: never, without the feature.
+#[cfg(not(feature = "planted"))]
+pub(crate) const fn planted(_: Bug) -> bool {
+    false
+}

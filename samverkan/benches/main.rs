@@ -1,0 +1,39 @@
+//! Benchmarks of the main job: two real nodes on this machine, driven over REST as members drive them.
+//!
+//! `exchange` measures throughput, latency, memory and start-up; `growth` compares a node with 10,000 records to one
+//! with 1,000,000. Each figure is one JSON object on a line of its own, with its target, and where there is a physical
+//! limit, that limit measured in the same run. Nothing is printed that was not measured.
+
+mod fill;
+mod limit;
+mod measure;
+mod pair;
+
+use std::process::ExitCode;
+
+use measure::Figures;
+
+fn main() -> ExitCode {
+    // `cargo bench` adds `--bench` to what was asked for.
+    let asked: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
+    let quick = std::env::args().any(|word| word == "--quick");
+    let name = asked.first().map_or("exchange", String::as_str);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let outcome = runtime.map_err(Into::into).and_then(|runtime| {
+        runtime.block_on(async {
+            let mut figures = Figures::default();
+            match name {
+                "exchange" => measure::exchange(&mut figures, quick).await,
+                "growth" => measure::growth(&mut figures, quick).await,
+                other => Err(format!("there is no benchmark `{other}`: exchange, growth").into()),
+            }
+        })
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! Two nodes of the release build, founded and agreed through the command line and REST, each a process of its own.
+
+use std::error::Error;
+use std::fs;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use serde_json::{Value, json};
+
+pub(crate) type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_samverkan");
+const PURPOSE: &str = "counter-terrorism";
+
+/// A node's folder and, while it runs, its process.
+pub(crate) struct Node {
+    pub(crate) org: &'static str,
+    pub(crate) data: PathBuf,
+    fingerprint: String,
+    password: String,
+    process: Option<Child>,
+    client: Option<reqwest::Client>,
+    url: String,
+}
+
+impl Node {
+    pub(crate) fn found(folder: &Path, org: &'static str, short: &str, country: &str) -> Outcome<Self> {
+        let data = folder.join(org);
+        let port = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|l| l.local_addr()).map(|a| a.to_string());
+        let (peer, web) = (port()?, port()?);
+        let made = Command::new(PROGRAM)
+            .args(["--json", "init"])
+            .arg(&data)
+            .args(["--org", org, "--short", short, "--name-sv", org, "--name-en", org, "--country", country, "--kind", "security-service"])
+            .args(["--address", &peer, "--contact", "bench", "--web", &web, "--admin", "ada"])
+            .output()?;
+        if !made.status.success() {
+            return Err(String::from_utf8_lossy(&made.stderr).into_owned().into());
+        }
+        let told: Value = serde_json::from_slice(&made.stdout)?;
+        let text = |key: &str| told.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        Ok(Self { org, data, fingerprint: text("fingerprint"), password: text("password"), process: None, client: None, url: String::new() })
+    }
+
+    /// Starts the process and gives the time from there to its first answer.
+    pub(crate) async fn start(&mut self) -> Outcome<Duration> {
+        let address = self.data.join("web.address");
+        _ = fs::remove_file(&address);
+        let log = fs::File::options().create(true).append(true).open(self.data.join("node.log"))?;
+        let begun = Instant::now();
+        let process = Command::new(PROGRAM).args(["serve", "--log", "warn"]).arg("--data").arg(&self.data).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()?;
+        self.process = Some(process);
+        let pem = fs::read(self.data.join("web.pem")).or_else(|_| find_certificate(&self.data))?;
+        let client = client(&pem)?;
+        loop {
+            if let Ok(listening) = fs::read_to_string(&address) {
+                self.url = format!("https://{}", listening.trim());
+                if client.get(format!("{}/api/v1/health", self.url)).send().await.is_ok_and(|answer| answer.status().is_success()) {
+                    break;
+                }
+            }
+            if begun.elapsed() > Duration::from_secs(60) {
+                return Err(format!("the node of {} did not start; see {}", self.org, self.data.join("node.log").display()).into());
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        self.client = Some(client);
+        Ok(begun.elapsed())
+    }
+
+    pub(crate) async fn stop(&mut self) -> Outcome {
+        if let Some(mut process) = self.process.take() {
+            if let Some(id) = i32::try_from(process.id()).ok().and_then(rustix::process::Pid::from_raw) {
+                rustix::process::kill_process(id, rustix::process::Signal::TERM)?;
+            }
+            tokio::task::spawn_blocking(move || process.wait()).await??;
+        }
+        Ok(())
+    }
+
+    /// Resident memory now, in MiB.
+    pub(crate) fn resident_mib(&self) -> Outcome<f64> {
+        let id = self.process.as_ref().map(Child::id).ok_or("the node does not run")?;
+        let status = fs::read_to_string(format!("/proc/{id}/status"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
+        let kib: f64 = line.trim().trim_end_matches("kB").trim().parse()?;
+        Ok(kib / 1024.0)
+    }
+
+    /// Somebody who has logged in.
+    pub(crate) async fn log_in(&self, member: &str, password: &str) -> Outcome<Member> {
+        let nobody = Member { client: self.client.clone().ok_or("the node does not run")?, url: self.url.clone(), secret: String::new() };
+        let answer = nobody.post("/session", &json!({ "member": member, "password": password })).await?;
+        Ok(Member { secret: text(&answer, "secret"), ..nobody })
+    }
+
+    /// Adds a member with these roles and logs in.
+    pub(crate) async fn add(&self, member: &str, roles: &[&str]) -> Outcome<Member> {
+        let ada = self.log_in("ada", &self.password).await?;
+        let made = ada.post("/members", &json!({ "id": member, "name": member, "roles": roles })).await?;
+        self.log_in(member, &text(&made, "password")).await
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            _ = process.kill();
+            _ = process.wait();
+        }
+    }
+}
+
+fn find_certificate(data: &Path) -> std::io::Result<Vec<u8>> {
+    for entry in fs::read_dir(data)? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if name.contains("web") && name.contains("cert") {
+            return fs::read(path);
+        }
+    }
+    Err(std::io::Error::other("no certificate of the REST listener in the data folder"))
+}
+
+fn client(pem: &[u8]) -> Outcome<reqwest::Client> {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(pem)?)?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let tls = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?.with_root_certificates(roots).with_no_client_auth();
+    Ok(reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy().pool_max_idle_per_host(256).build()?)
+}
+
+/// A member's session.
+#[derive(Clone)]
+pub(crate) struct Member {
+    client: reqwest::Client,
+    url: String,
+    secret: String,
+}
+
+pub(crate) fn text(value: &Value, key: &str) -> String {
+    match value.get(key) {
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+        None => String::new(),
+    }
+}
+
+impl Member {
+    pub(crate) async fn get(&self, path: &str) -> Outcome<Value> {
+        self.send(self.client.get(format!("{}/api/v1{path}", self.url))).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Outcome<Value> {
+        self.send(self.client.post(format!("{}/api/v1{path}", self.url)).json(body)).await
+    }
+
+    pub(crate) async fn post_bytes(&self, path: &str, media_type: &str, body: impl Into<reqwest::Body>) -> Outcome<Value> {
+        self.send(self.client.post(format!("{}/api/v1{path}", self.url)).header("content-type", media_type).body(body)).await
+    }
+
+    pub(crate) async fn bytes(&self, path: &str) -> Outcome<Vec<u8>> {
+        let request = self.client.get(format!("{}/api/v1{path}", self.url));
+        Ok(request.bearer_auth(&self.secret).header("samverkan-purpose", PURPOSE).send().await?.error_for_status()?.bytes().await?.to_vec())
+    }
+
+    /// The length of what a path gives, read and thrown away.
+    pub(crate) async fn drain(&self, path: &str) -> Outcome<u64> {
+        let request = self.client.get(format!("{}/api/v1{path}", self.url));
+        let mut response = request.bearer_auth(&self.secret).header("samverkan-purpose", PURPOSE).send().await?.error_for_status()?;
+        let mut length = 0;
+        while let Some(piece) = response.chunk().await? {
+            length += piece.len() as u64;
+        }
+        Ok(length)
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder) -> Outcome<Value> {
+        let request = if self.secret.is_empty() { request } else { request.bearer_auth(&self.secret) };
+        let answer = request.header("samverkan-purpose", PURPOSE).send().await?;
+        let status = answer.status();
+        let bytes = answer.bytes().await?;
+        if !status.is_success() {
+            return Err(format!("{status}: {}", String::from_utf8_lossy(&bytes)).into());
+        }
+        if bytes.is_empty() { Ok(Value::Null) } else { Ok(serde_json::from_slice(&bytes)?) }
+    }
+}
+
+/// Two nodes that know each other and have an agreement in force.
+pub(crate) struct Pair {
+    pub(crate) a: Node,
+    pub(crate) b: Node,
+    pub(crate) author: Member,
+    pub(crate) officer: Member,
+    pub(crate) reader: Member,
+}
+
+impl Pair {
+    pub(crate) async fn start(folder: &Path) -> Outcome<Self> {
+        let mut a = Node::found(folder, "aa-bench", "AA", "SE")?;
+        let mut b = Node::found(folder, "bb-bench", "BB", "DK")?;
+        a.start().await?;
+        b.start().await?;
+        let (ada, bea) = (a.log_in("ada", &a.password).await?, b.log_in("ada", &b.password).await?);
+        let card = ada.bytes(&format!("/organisations/{}/card", a.org)).await?;
+        bea.post_bytes(&format!("/organisations?fingerprint={}", a.fingerprint), "application/cose", card).await?;
+        let card = bea.bytes(&format!("/organisations/{}/card", b.org)).await?;
+        ada.post_bytes(&format!("/organisations?fingerprint={}", b.fingerprint), "application/cose", card).await?;
+        let (liaison, author) = (a.add("lena", &["liaison"]).await?, a.add("anna", &["analyst"]).await?);
+        let (officer, signer) = (a.add("rolf", &["release-officer"]).await?, b.add("rolf", &["release-officer"]).await?);
+        let reader = b.add("anna", &["analyst", "liaison"]).await?;
+        let party = |org: &str| json!({ "org": org, "role": "member", "from": "2020-01-01T00:00:00.000Z" });
+        let agreement = json!({
+            "id": "bench", "version": 1, "title": { "sv": "bench", "en": "bench" }, "form": "bilateral",
+            "parties": [party(a.org), party(b.org)],
+            "terms": {
+                "kinds": ["report", "correction", "recall", "consent"], "ceiling": "se:h", "purposes": [PURPOSE],
+                "legal-bases": ["2019:1182 2:4"], "onward": "consent", "longest-retention-days": 365, "joining": "all", "four-eyes": true,
+            },
+            "proposed-by": a.org, "proposed": "2026-11-22T08:00:00.000Z", "valid-from": "2020-01-01T00:00:00.000Z",
+        });
+        liaison.post("/agreements", &agreement).await?;
+        let begun = Instant::now();
+        while signer.post("/agreements/bench/signatures", &json!({ "version": 1 })).await.is_err() {
+            if begun.elapsed() > Duration::from_secs(20) {
+                return Err("the agreement did not reach the other node".into());
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        while !author.get("/agreements/bench").await?.to_string().contains("in-force") {
+            if begun.elapsed() > Duration::from_secs(40) {
+                return Err(format!("the agreement did not come in force: {}", author.get("/agreements/bench").await?).into());
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Ok(Self { a, b, author, officer, reader })
+    }
+
+    /// A draft of about 2 KiB.
+    pub(crate) fn draft(&self, title: &str) -> Value {
+        json!({
+            "kind": "report", "agreement": "bench", "audience": [self.b.org], "marking": { "classification": "se:k", "tlp": "green" },
+            "grading": "admiralty:B2", "purpose": PURPOSE, "legal-basis": "2019:1182 2:4", "language": "en", "retention-days": 30,
+            "content": { "title": title, "text": "x".repeat(1900) },
+        })
+    }
+
+    /// Drafts, submits and approves one record; gives its id.
+    pub(crate) async fn approved(&self, title: &str) -> Outcome<String> {
+        let made = self.author.post("/drafts", &self.draft(title)).await?;
+        self.put_through(&made).await
+    }
+
+    pub(crate) async fn put_through(&self, made: &Value) -> Outcome<String> {
+        let path = format!("/drafts/{}/{}/submission", text(made, "number"), text(made, "version"));
+        let id = text(&self.author.post(&path, &json!({})).await?, "id");
+        self.officer.post(&format!("/records/{id}/approval"), &json!({})).await?;
+        Ok(id)
+    }
+
+    pub(crate) async fn stop(&mut self) -> Outcome {
+        self.a.stop().await?;
+        self.b.stop().await
+    }
+}

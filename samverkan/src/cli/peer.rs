@@ -1,0 +1,67 @@
+//! `peer`: how exchange with other organisations' nodes goes.
+
+use clap::Subcommand;
+use format::OrgId;
+use serde_json::{Value, json};
+
+use super::Context;
+use crate::answer::Answer as _;
+use crate::failure::Outcome;
+use crate::print::{line, time_of};
+
+#[derive(Debug, Subcommand)]
+#[command(after_help = "\
+Examples:
+  samverkan peer list
+  samverkan peer resume no-pst --from 18
+
+Exchange stops by itself when a peer's node has forgotten what it had signed for, or says two
+things at once. Speak with the peer before you let it go on.")]
+pub(super) enum Peer {
+    /// List the peers: what waits, what was sent and received, whether they answer
+    List,
+    /// Let exchange with a peer go on after it stopped
+    Resume {
+        /// The peer
+        org: OrgId,
+        /// The number of the next parcel to take in from it
+        #[arg(long)]
+        from: u64,
+    },
+}
+
+pub(super) async fn run(context: &Context, verb: Peer) -> Outcome {
+    let client = context.client()?;
+    match verb {
+        Peer::List => {
+            let answer = client.get(&["peers"]).send().await?;
+            context.printer.answer(&answer, || show(context, &answer));
+        }
+        Peer::Resume { org, from } => {
+            let answer = client.post(&["peers", org.as_str(), "resumption"]).json(&json!({ "from": from })).send().await?;
+            context.printer.answer(&answer, || line(&format!("Exchange with {org} goes on, from its parcel {from}.")));
+        }
+    }
+    Ok(())
+}
+
+fn show(context: &Context, answer: &Value) {
+    let row = |peer: &Value| {
+        let tries = peer.number("/failed-tries");
+        let state = match (peer.text("/suspicion").as_str(), peer.text("/reachable").as_str()) {
+            ("fork", _) => "stopped: it said two things at once".to_owned(),
+            ("rolled-back", _) => "stopped: it forgot what it had signed for".to_owned(),
+            ("split-ledger", _) => "stopped: its ledger is not the one it showed before".to_owned(),
+            (other, _) if !other.is_empty() => format!("stopped: {other}"),
+            (_, "true") => "answers".to_owned(),
+            (_, "false") if tries > 0 => format!("does not answer, {tries} tries"),
+            (_, "false") => "does not answer".to_owned(),
+            _ => "not tried yet".to_owned(),
+        };
+        let (sent, acknowledged) = (peer.text("/sent"), peer.text("/acknowledged"));
+        let sent = if sent == acknowledged { sent } else { format!("{sent} ({acknowledged} with receipt)") };
+        vec![peer.text("/org"), state, peer.text("/waiting"), sent, peer.text("/received"), time_of(peer.pointer("/last-receipt"))]
+    };
+    let rows = answer.items("/peers").iter().map(row).collect();
+    context.printer.table(&["Peer", "State", "Waiting", "Sent", "Received", "Last receipt"], rows, "There are no peers: import a card.");
+}

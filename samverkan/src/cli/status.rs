@@ -1,0 +1,32 @@
+//! `status`: how the node is, in numbers.
+
+use clap::Args;
+
+use super::Context;
+use crate::answer::Answer as _;
+use crate::failure::Outcome;
+use crate::print::time_of;
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  samverkan status
+  samverkan status --json | jq .waiting")]
+pub(super) struct Status {}
+
+pub(super) async fn run(context: &Context, _: &Status) -> Outcome {
+    let answer = context.client()?.get(&["status"]).send().await?;
+    context.printer.answer(&answer, || {
+        context.printer.fields(&[
+            ("Node of", answer.text("/organisation")),
+            ("Its time", time_of(answer.pointer("/now"))),
+            ("Records", answer.text("/records")),
+            ("Ledger entries", answer.text("/entries")),
+            ("Waiting to leave", answer.text("/waiting")),
+            ("Parcels without a receipt", answer.text("/parcels")),
+            ("Peers that do not answer", answer.text("/unreachable")),
+            ("Peers where exchange is stopped", answer.text("/stopped")),
+        ]);
+    });
+    Ok(())
+}

@@ -1,0 +1,73 @@
+//! A run: one seed, first with every fault and the invariants of safety, then healed and with those of liveness too.
+
+use std::path::Path;
+
+use crate::chronicle::{Check, Violation, broken};
+use crate::coverage::Coverage;
+use crate::invariants;
+use crate::logs::Logs;
+use crate::world::World;
+
+/// How a run is made.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Every step is printed.
+    pub verbose: bool,
+    /// The caller answers before the commit.
+    pub hasty: bool,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// Steps taken.
+    pub steps: u64,
+    /// What was exercised.
+    pub coverage: Coverage,
+    /// What was broken, and at which step.
+    pub violation: Option<Violation>,
+    /// The same for two runs of one seed.
+    pub fingerprint: format::Digest,
+}
+
+/// Rounds within which everything must come to rest once faults have ended.
+const ROUNDS: u32 = 400;
+
+/// Runs a seed.
+#[must_use]
+pub fn run(seed: u64, folder: &Path, options: &Options) -> Report {
+    let logs = Logs::default();
+    let report = logs.catch(|| inside(seed, folder, options));
+    let mut report = report;
+    if report.violation.is_none() {
+        report.violation = invariants::nothing_shows(&logs.take(), "the log").err();
+    }
+    report
+}
+
+fn inside(seed: u64, folder: &Path, options: &Options) -> Report {
+    let mut world = match World::new(seed, folder, options.verbose) {
+        Ok(world) => world,
+        Err(refusal) => {
+            let violation = Violation { invariant: 0, what: format!("the world does not begin: {refusal}") };
+            return Report { steps: 0, coverage: Coverage::default(), violation: Some(violation), fingerprint: format::Digest::from([0; 32]) };
+        }
+    };
+    world.hasty = options.hasty;
+    let end = play(&mut world);
+    Report { steps: world.step, coverage: std::mem::take(&mut world.coverage), violation: end.err(), fingerprint: world.fingerprint }
+}
+
+fn play(world: &mut World) -> Check {
+    while world.step < world.plan.steps {
+        world.step()?;
+    }
+    world.heal()?;
+    come_to_rest(world)?;
+    invariants::all(world)?;
+    invariants::drained(world)
+}
+
+fn come_to_rest(world: &mut World) -> Check {
+    if world.drain(ROUNDS)? { Ok(()) } else { broken(15, format!("exchange does not come to rest in {ROUNDS} rounds")) }
+}
