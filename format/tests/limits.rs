@@ -272,11 +272,8 @@ fn an_item_is_at_most_3_mib_and_its_content_1_mib() {
     assert!(Item::parse(&item(MAX_ITEM, content)).is_ok());
     let fault = Item::parse(&item(MAX_ITEM + 1, content)).unwrap_err();
     assert_eq!(fault, Reject::TooLarge { size: MAX_ITEM + 1, limit: 3 * 1024 * 1024 });
-    let record = |length| Item::Record {
-        signed: Box::new(message(200_000)),
-        content: Salted { salt: [0; 32], bytes: vec![0; length] },
-        evidence: Box::default(),
-    };
+    let record =
+        |length| Item::Record { signed: Box::new(message(200_000)), content: Salted { salt: [0; 32], bytes: vec![0; length] }, evidence: Box::default() };
     assert!(Item::parse(&record(MAX_CONTENT).to_bytes()).is_ok());
     let fault = Item::parse(&record(MAX_CONTENT + 1).to_bytes()).unwrap_err();
     assert_eq!(fault, Reject::TooLarge { size: MAX_CONTENT + 1, limit: MAX_CONTENT });

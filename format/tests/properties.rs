@@ -44,9 +44,8 @@ fn time() -> Timestamp {
 
 /// A message that nobody signed: items are read without verifying.
 fn signed() -> impl Strategy<Value = Signed> {
-    ("[a-z][a-z0-9-]{0,38}[a-z0-9]", vec(any::<u8>(), 0..400), any::<u8>(), any::<u8>()).prop_map(|(signer, payload, a, b)| {
-        Signed::from_parts(signer.parse().unwrap(), payload, [a; ED25519_SIGNATURE], Box::new([b; ML_DSA_65_SIGNATURE]))
-    })
+    ("[a-z][a-z0-9-]{0,38}[a-z0-9]", vec(any::<u8>(), 0..400), any::<u8>(), any::<u8>())
+        .prop_map(|(signer, payload, a, b)| Signed::from_parts(signer.parse().unwrap(), payload, [a; ED25519_SIGNATURE], Box::new([b; ML_DSA_65_SIGNATURE])))
 }
 
 fn salted() -> impl Strategy<Value = Salted> {
@@ -60,11 +59,12 @@ fn evidence() -> impl Strategy<Value = Evidence> {
 fn item() -> impl Strategy<Value = Item> {
     let piece = (any::<[u8; 32]>(), any::<u32>(), any::<u64>(), vec(any::<[u8; 32]>(), 0..=64), vec(any::<u8>(), 0..400));
     prop_oneof![
-        (signed(), salted(), evidence())
-            .prop_map(|(signed, content, evidence)| Item::Record { signed: Box::new(signed), content, evidence: Box::new(evidence) }),
-        piece.prop_map(|(record, attachment, index, proof, bytes)| {
-            Item::Piece { record: RecordId(Digest::from(record)), attachment, index, proof, bytes }
+        (signed(), salted(), evidence()).prop_map(|(signed, content, evidence)| Item::Record {
+            signed: Box::new(signed),
+            content,
+            evidence: Box::new(evidence)
         }),
+        piece.prop_map(|(record, attachment, index, proof, bytes)| { Item::Piece { record: RecordId(Digest::from(record)), attachment, index, proof, bytes } }),
         signed().prop_map(|signed| Item::Agreement(Box::new(signed))),
         signed().prop_map(|signed| Item::Withdrawal(Box::new(signed))),
         signed().prop_map(|signed| Item::Notice(Box::new(signed))),

@@ -15,5 +15,6 @@ pub mod inbound;
 pub mod json;
 pub mod marking;
 pub mod parcel;
+pub mod proof;
 pub mod signed;
 pub mod stix;

@@ -178,14 +178,8 @@ impl Gate {
     /// What can be said before it is known what the path names.
     fn may_at_all(&self, asker: &Asker, permission: Permission, wish: &Wish) -> Result<(), Problem> {
         let allowed = wish.purpose.iter().cloned().collect();
-        let access = Access {
-            member: asker.as_member(),
-            permission,
-            about: None,
-            purpose: wish.purpose.as_ref(),
-            allowed_purposes: &allowed,
-            now: self.handle.now(),
-        };
+        let access =
+            Access { member: asker.as_member(), permission, about: None, purpose: wish.purpose.as_ref(), allowed_purposes: &allowed, now: self.handle.now() };
         let Decision::Refuse(mut reasons) = decide(&access) else { return Ok(()) };
         let drafts_only = permission == Permission::ReadRecord && asker.has_role_for(Permission::ReadDraft);
         reasons.retain(|reason| match reason {

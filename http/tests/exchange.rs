@@ -3,12 +3,15 @@
 
 mod peers;
 
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use format::{RecordId, seal};
 use node::exchange::Answer;
+use node::rows::Suspicion;
 use node::{Command, Outcome};
-use samverkan_http::listener::Limits;
+use samverkan_http::listener::{Limits, TlsListener};
 use samverkan_http::{peer, tls};
 
 use peers::{Party, answer, card, found, hand_over, pair, run};
@@ -253,7 +256,7 @@ async fn a_new_card_is_in_force_on_connections_that_stand() {
     assert!(told.is_err() || told.unwrap().status() == 403, "the key before is nobody's now");
     assert!(client.post(&url).send().await.is_err(), "and it gets no new connection");
 
-    a.certificate = std::sync::Arc::new(other.read().unwrap());
+    a.certificate = Arc::new(other.read().unwrap());
     assert_eq!(a.client(&b).post(&url).send().await.unwrap().status(), 204);
 }
 
@@ -322,4 +325,101 @@ async fn a_node_closes_in_good_order() {
     let gone = a.org.clone();
     tokio::time::timeout(Duration::from_secs(10), a.close()).await.unwrap();
     b.until_health(&gone, |health| health.reachable == Some(false)).await;
+}
+
+/// A node that takes parcels in through `route` instead of its own listener.
+async fn instead(b: &peers::Running, route: axum::routing::MethodRouter) -> SocketAddr {
+    let config = tls::peer_server(&b.certificate, &b.org, b.handle.published()).unwrap();
+    let listener = TlsListener::bind("127.0.0.1:0".parse().unwrap(), config, Limits::PEERS).await.unwrap();
+    let address = listener.address();
+    let router = axum::Router::new().route(peer::PARCELS, route.layer(axum::extract::DefaultBodyLimit::disable()));
+    let router = router.route(peer::HEARTBEAT, axum::routing::post(|| async { axum::http::StatusCode::NO_CONTENT }));
+    tokio::spawn(axum::serve(listener, router).into_future());
+    address
+}
+
+async fn suspicion(node: &peers::Running, peer: &peers::Running) -> Option<Suspicion> {
+    let peer = peer.org.clone();
+    node.handle.read(move |reader| reader.opening().unwrap().peers.into_iter().find(|row| row.org == peer).and_then(|row| row.suspicion)).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_parcel_that_overtakes_another_goes_again_and_nobody_is_suspected() {
+    let (mut a, b) = pair().await;
+    let mut records = Vec::new();
+    for n in 0..12 {
+        records.push(a.report(&b, &format!("large {n}"), 900_000).await);
+    }
+    // Every other parcel waits until the one after it was turned back.
+    let turned_back = Arc::new(tokio::sync::Notify::new());
+    let (handle, from, turned) = (b.handle.clone(), a.org.clone(), Arc::clone(&turned_back));
+    let seen = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let gaps = Arc::clone(&seen);
+    let address = instead(
+        &b,
+        axum::routing::post(move |body: axum::body::Bytes| async move {
+            let inbound = node::exchange::open(handle.identity(), &handle.directory(), &from, &body).unwrap();
+            if inbound.sequence().is_multiple_of(2) {
+                // Not for ever: the last has nothing after it, and the first after a pause goes alone.
+                let _waited = tokio::time::timeout(Duration::from_millis(500), turned.notified()).await;
+            }
+            let answer = handle.receive(inbound).await.unwrap();
+            if matches!(answer, Answer::Expected(_)) {
+                gaps.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                turned.notify_one();
+            }
+            answer.to_bytes()
+        }),
+    )
+    .await;
+    b.road.open(address);
+    a.send_couriers();
+    for record in &records {
+        a.until_held(*record, &b).await;
+    }
+    assert!(seen.load(std::sync::atomic::Ordering::SeqCst) > 0, "none was turned back, and nothing was tested");
+    assert_eq!(suspicion(&a, &b).await, None);
+    assert_eq!(a.health(&b.org).retries, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_has_forgotten_what_it_confirmed_is_suspected() {
+    let (mut a, b) = pair().await;
+    a.send_couriers();
+    let record = a.report(&b, "one", 0).await;
+    a.until_held(record, &b).await;
+    b.road.close();
+    let address = instead(&b, axum::routing::post(|| async { Answer::Expected(1).to_bytes() })).await;
+    a.report(&b, "two", 0).await;
+    b.road.open(address);
+    let suspected = async {
+        while suspicion(&a, &b).await.is_none() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), suspected).await.unwrap();
+    assert_eq!(suspicion(&a, &b).await, Some(Suspicion::RolledBack));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_takes_nothing_in_is_tried_with_one_parcel_at_a_time() {
+    let (mut a, b) = pair().await;
+    for n in 0..12 {
+        a.report(&b, &format!("large {n}"), 900_000).await;
+    }
+    let asked = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let counting = Arc::clone(&asked);
+    let address = instead(
+        &b,
+        axum::routing::post(|| async move {
+            counting.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            axum::http::StatusCode::SERVICE_UNAVAILABLE
+        }),
+    )
+    .await;
+    b.road.open(address);
+    a.send_couriers();
+    a.until_health(&b.org, |health| health.retries == 6).await;
+    assert!((6..=7).contains(&asked.load(std::sync::atomic::Ordering::SeqCst)), "one for each try");
+    assert_eq!(a.health(&b.org).reachable, Some(true), "it answers, if not as it should");
 }

@@ -256,6 +256,7 @@ impl<S: Store> Node<S> {
             self.go_back()?;
             return Err(fault);
         }
+        self.refresh()?;
         let mut published = self.published.write().unwrap_or_else(PoisonError::into_inner);
         if !Arc::ptr_eq(&published, &self.state.directory) {
             *published = Arc::clone(&self.state.directory);

@@ -318,6 +318,6 @@ mod tests {
         assert_eq!(told(StatusCode::FORBIDDEN, problem.clone()).to_json(), problem);
         let invalid = serde_json::json!({ "title": "Something is not valid", "detail": "title: it is empty", "code": "invalid", "reasons": [] });
         assert_eq!(told(StatusCode::UNPROCESSABLE_ENTITY, invalid).to_string(), "Something is not valid. title: it is empty.");
-        assert_eq!(told(StatusCode::BAD_GATEWAY, Value::Null).to_string(), "the node answered 502 Bad Gateway.");
+        assert_eq!(told(StatusCode::BAD_GATEWAY, Value::Null).to_string(), "The node answered 502 Bad Gateway.");
     }
 }

@@ -82,7 +82,9 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.what)?;
+        let mut rest = self.what.chars();
+        rest.next().map_or(Ok(()), |first| first.to_uppercase().try_for_each(|c| f.write_char(c)))?;
+        f.write_str(rest.as_str())?;
         if !self.what.ends_with(['.', '!', '?', ':']) {
             f.write_char(if self.details.is_empty() { '.' } else { ':' })?;
         }
@@ -103,6 +105,6 @@ mod tests {
     fn a_failure_is_sentences_with_what_to_do_last() {
         let failure = Failure::usage("`report.md` has 2 faults").details(["line 2: one".to_owned(), "line 3: two".to_owned()]).remedy("Correct them.");
         assert_eq!(failure.to_string(), "`report.md` has 2 faults:\n  - line 2: one\n  - line 3: two\nCorrect them.");
-        assert_eq!(Failure::refused("no").to_string(), "no.");
+        assert_eq!(Failure::refused("no").to_string(), "No.");
     }
 }

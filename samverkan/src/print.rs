@@ -78,12 +78,13 @@ impl Printer {
         line(&table.trim_fmt());
     }
 
-    /// Named values below each other, those without a value left out.
+    /// Named values below each other, those without a value left out; further lines of a value stand below its first.
     pub(crate) fn fields(self, fields: &[(&str, String)]) {
         let width = fields.iter().map(|(name, _)| name.chars().count()).max().unwrap_or_default();
         for (name, value) in fields.iter().filter(|(_, value)| !value.is_empty()) {
             let gap = " ".repeat(width - name.chars().count());
-            line(&format!("{}{gap}  {}", self.strong(name), visible(value)));
+            let value = visible(value).replace('\n', &format!("\n{}", " ".repeat(width + 2)));
+            line(&format!("{}{gap}  {value}", self.strong(name)));
         }
     }
 }

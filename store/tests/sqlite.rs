@@ -142,12 +142,12 @@ fn readers_see_what_is_committed() {
 
 #[test]
 fn a_purge_leaves_no_byte() {
-    const RECORDS: u64 = 400;
+    const RECORDS: u64 = 1000;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store.db");
     let mut store = open(&path).unwrap();
     // Of all lengths, so that rows share pages and pages are joined and split.
-    let kept = |n: u64| ContentRow { ciphertext: bytes(n, usize::try_from(n * 7919 % 6000).unwrap() + 40), ..content(n) };
+    let kept = |n: u64| ContentRow { ciphertext: bytes(n, usize::try_from(n * 7919 % 900).unwrap() + 40), ..content(n) };
     let mut changes = Vec::new();
     for n in 0..RECORDS {
         let row = draft(n);
@@ -163,7 +163,7 @@ fn a_purge_leaves_no_byte() {
     let purged = |n: &u64| digest(*n).as_bytes()[0] % 4 != 0;
     let mut order: Vec<u64> = (0..RECORDS).filter(purged).collect();
     order.sort_by_key(|n| digest(n + 77));
-    for part in order.chunks(23) {
+    for part in order.chunks(60) {
         let change = |n: &u64| {
             let row = draft(*n);
             if n % 2 == 0 { Change::DestroyContent(row.id) } else { Change::DiscardDraft(row.number, row.version) }

@@ -10,7 +10,7 @@ use std::rc::Rc;
 use format::agreement::{Agreement, Withdrawal};
 use format::merkle::{self, Frontier, Hash};
 use format::parcel::{Item, ParcelHeader};
-use format::receipt::{ItemResult, Receipt};
+use format::receipt::{ItemResult, Notice, Receipt};
 use format::record::{ConsentAct, ConsentContent, Header, Kind, Relation};
 use format::{AgreementId, Digest, OrgId, RecordId, RecordNumber, Signed, Timestamp};
 use node::rows::EntryRow;
@@ -52,7 +52,22 @@ pub enum SeenItem {
     /// A withdrawal.
     Withdrawal(Withdrawal),
     /// A notice.
-    Notice,
+    Notice(Notice),
+}
+
+impl std::fmt::Display for SeenItem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Record { id, header, .. } => {
+                let links: Vec<String> = header.links.iter().map(|link| link.to.0.short()).collect();
+                write!(f, "{} {} v{} {} [{}]", header.kind, header.number, header.version, id.0.short(), links.join(" "))
+            }
+            Self::Piece { record } => write!(f, "piece of {}", record.0.short()),
+            Self::Agreement { agreement, signer } => write!(f, "{} signed by {signer}", agreement.id),
+            Self::Withdrawal(withdrawal) => write!(f, "{} leaves {}", withdrawal.org, withdrawal.agreement),
+            Self::Notice(notice) => write!(f, "{} has {} {:?}", notice.holder, notice.record.0.short(), notice.state),
+        }
+    }
 }
 
 /// A parcel that the network saw.
@@ -126,6 +141,8 @@ pub struct SiteLog {
     pub sent: BTreeSet<Digest>,
     /// Records that, by durable entries, left for somebody.
     pub dispatched: BTreeSet<(RecordId, OrgId)>,
+    /// Records that were put in line for somebody.
+    pub queued: BTreeSet<(RecordId, OrgId)>,
     /// Durable `opened` entries by record.
     pub opened: BTreeMap<RecordId, u64>,
     /// How many readings of each record were handed to members.
@@ -258,13 +275,13 @@ impl Chronicle {
             let (Some(salt), Some(json)) = (&entry.salt, &entry.json) else {
                 return broken(8, format!("entry {} of {org} was written without its words", entry.index));
             };
-            if entry.leaf != merkle::leaf_hash(Digest::of_parts(&[salt, json]).as_bytes()) {
+            if entry.leaf != *Digest::of_parts(&[salt, json]).as_bytes() {
                 return broken(9, format!("entry {} of {org} does not hash to its leaf", entry.index));
             }
             if entry.index + 1 != log.roots.len() as u64 {
                 return broken(9, format!("entry {} of {org} stands in place {}", entry.index, log.roots.len() - 1));
             }
-            log.frontier.push(entry.leaf);
+            log.frontier.push(merkle::leaf_hash(&entry.leaf));
             log.roots.push(log.frontier.root());
             log.note(&serde_json::from_slice(json).unwrap_or_default());
         }
@@ -334,7 +351,7 @@ impl Chronicle {
             SeenItem::Withdrawal(withdrawal) => {
                 self.at_mut(at).knows.withdrawn.insert((withdrawal.agreement.clone(), withdrawal.org.clone()));
             }
-            SeenItem::Piece { .. } | SeenItem::Notice => {}
+            SeenItem::Piece { .. } | SeenItem::Notice(_) => {}
         }
         debug_assert!(self.place(&me).is_some());
     }
@@ -438,7 +455,7 @@ fn read_item(item: &Item) -> Option<SeenItem> {
             SeenItem::Agreement { agreement: Rc::new(serde_json::from_slice(signed.payload()).ok()?), signer: signed.signer().clone() }
         }
         Item::Withdrawal(signed) => SeenItem::Withdrawal(serde_json::from_slice(signed.payload()).ok()?),
-        Item::Notice(_) => SeenItem::Notice,
+        Item::Notice(signed) => SeenItem::Notice(serde_json::from_slice(signed.payload()).ok()?),
     })
 }
 

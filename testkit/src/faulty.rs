@@ -13,7 +13,7 @@ use format::merkle::Hash;
 use format::{Digest, OrgId, RecordId, RecordNumber, Timestamp};
 use node::ports::{Counts, Opening, Reader, RecordQuery, Store, StoreError, StoreResult};
 use node::rows::{
-    Batch, Change, ContentRow, CredentialRow, EntryRow, HoldingRow, MemberRow, OutgoingRow, ParcelRow, PieceRow, RecordRow, StatementKind, StatementRow,
+    Batch, Change, ContentRow, CredentialRow, EntryRow, HoldingRow, MemberRow, Outgoing, OutgoingRow, ParcelRow, PieceRow, RecordRow, StatementKind, StatementRow,
 };
 use store::sqlite::{Options, Sqlite};
 
@@ -48,6 +48,8 @@ pub struct Witnessed {
     pub entries: Vec<EntryRow>,
     /// Records that durable batches touched.
     pub touched: BTreeSet<RecordId>,
+    /// Records that durable batches put in line for somebody.
+    pub queued: BTreeSet<(RecordId, OrgId)>,
     /// Faults that struck.
     pub struck: Vec<Fault>,
     /// A call that writes was answered with an error.
@@ -69,6 +71,7 @@ struct Inner {
     dead: bool,
     pending: Vec<EntryRow>,
     pending_touched: BTreeSet<RecordId>,
+    pending_queued: BTreeSet<(RecordId, OrgId)>,
     witnessed: Witnessed,
 }
 
@@ -104,7 +107,7 @@ impl Faulty {
     fn over(sqlite: Sqlite, file: Option<PathBuf>) -> Self {
         let witnessed = Witnessed::default();
         let inner =
-            Inner { sqlite: Some(sqlite), file, armed: None, dead: false, pending: Vec::new(), pending_touched: BTreeSet::new(), witnessed };
+            Inner { sqlite: Some(sqlite), file, armed: None, dead: false, pending: Vec::new(), pending_touched: BTreeSet::new(), pending_queued: BTreeSet::new(), witnessed };
         Self(Arc::new(Mutex::new(inner)))
     }
 
@@ -115,6 +118,12 @@ impl Faulty {
     /// Sets a fault, in place of one that was set.
     pub fn arm(&self, armed: Option<Armed>) {
         self.inner().armed = armed;
+    }
+
+    /// The fault that waits.
+    #[must_use]
+    pub fn armed(&self) -> Option<Armed> {
+        self.inner().armed
     }
 
     /// Whether the process that used the store has died.
@@ -240,6 +249,7 @@ impl Inner {
     fn forget(&mut self) {
         self.pending.clear();
         self.pending_touched.clear();
+        self.pending_queued.clear();
         if let Some(sqlite) = &mut self.sqlite {
             let _nothing_open = sqlite.rollback();
         }
@@ -249,6 +259,7 @@ impl Inner {
         self.sqlite.as_mut().ok_or_else(gone)?.commit()?;
         self.witnessed.entries.append(&mut self.pending);
         self.witnessed.touched.append(&mut self.pending_touched);
+        self.witnessed.queued.append(&mut self.pending_queued);
         Ok(())
     }
 
@@ -256,6 +267,9 @@ impl Inner {
         self.sqlite.as_mut().ok_or_else(gone)?.append(batch).inspect_err(|_| self.witnessed.write_failed = true)?;
         self.pending.extend(batch.entries.iter().cloned());
         for change in &batch.changes {
+            if let Change::Queue(peer, Outgoing::Record(record)) = change {
+                self.pending_queued.insert((*record, peer.clone()));
+            }
             self.pending_touched.extend(match change {
                 Change::NewRecord(row, _) | Change::Record(row) => Some(row.id),
                 Change::Content(id, _) | Change::DestroyContent(id) => Some(*id),

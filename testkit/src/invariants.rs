@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use format::checkpoint;
-use format::merkle::Frontier;
+use format::merkle::{Frontier, leaf_hash};
 use format::record::Header;
 use format::verify::verify;
 use format::{OrgId, RecordId, Signed, Timestamp};
@@ -43,7 +43,8 @@ fn look<T>(world: &World, at: Place, ask: impl FnOnce(&Sqlite) -> StoreResult<T>
 
 /// 1, on the way out. A record leaves only for whom the rules allow, by what the sender knows at that moment; and 8: the
 /// parcel's entry was durable before. The envelope shows nothing.
-pub fn leaves(world: &mut World, from: Place, to: Place, envelope: &[u8], now: Timestamp) -> Check {
+/// Gives the items in words.
+pub fn leaves(world: &mut World, from: Place, to: Place, envelope: &[u8], now: Timestamp) -> Result<String, Violation> {
     nothing_shows(envelope, "an envelope")?;
     let identity = &world.site(to).organisation.identity;
     let Ok(plain) = identity.opening.open(identity.org(), envelope) else {
@@ -68,7 +69,7 @@ pub fn leaves(world: &mut World, from: Place, to: Place, envelope: &[u8], now: T
             _ => {}
         }
     }
-    Ok(())
+    Ok(parcel.items.iter().map(|item| item.as_ref().map_or_else(|| "withheld".to_owned(), SeenItem::to_string)).collect::<Vec<_>>().join(", "))
 }
 
 fn may_leave(world: &World, from: Place, to: Place, record: RecordId, header: &Header, now: Timestamp) -> Check {
@@ -227,12 +228,15 @@ pub fn recalls(world: &World, at: Place) -> Check {
         for place in (0..world.plan.sites).filter(|place| *place != at) {
             let org = world.chronicle.org(place);
             let reads = look(world, place, |store| store.content(record))?.is_some();
-            let direct = world.chronicle.at(at).dispatched.contains(&(*record, org.clone()));
+            let had = world.chronicle.at(place).accepted.contains(record);
+            let direct = had && world.chronicle.at(at).dispatched.contains(&(*record, org.clone()));
             if reads && claim.confirmed.contains(org) {
                 return broken(5, format!("{org} can read {} v{} and counts as confirmed", row.number, row.version));
             }
             if direct && !claim.confirmed.contains(org) && !claim.outstanding.contains(org) {
-                return broken(5, format!("{org} got {} v{} and is not among its holders", row.number, row.version));
+                let copies: Vec<_> = claim.copies.iter().map(|copy| format!("{} via {} {:?}", copy.holder, copy.via, copy.state)).collect();
+                let (number, version, condition) = (&row.number, row.version, row.condition);
+                return broken(5, format!("{org} got {number} v{version}, {condition:?}, and is not among its holders: {}", copies.join(", ")));
             }
         }
     }
@@ -312,7 +316,7 @@ fn ledger_recomputes(world: &World, at: Place) -> Check {
     let entries = look(world, at, |store| store.entries(0, 1_000_000))?;
     let mut frontier = Frontier::default();
     for entry in &entries {
-        frontier.push(entry.leaf);
+        frontier.push(leaf_hash(&entry.leaf));
     }
     let kept = look(world, at, |store| Frontier::load(size, &LedgerTree(store)))?;
     let memory = world.site(at).node.as_ref().map(|node| node.state().frontier.clone());
@@ -348,8 +352,18 @@ pub fn memory_is_durable(world: &World, at: Place) -> Check {
     let durable = look(world, at, |store| State::load(store))?;
     let memory = node.state();
     let queued = |state: &State| -> Vec<(OrgId, u64)> { state.queued.iter().filter(|(_, waiting)| **waiting > 0).map(|(org, n)| (org.clone(), *n)).collect() };
-    let same = durable.frontier == memory.frontier && durable.peers == memory.peers && durable.serials == memory.serials && queued(&durable) == queued(memory);
-    if same { Ok(()) } else { broken(10, format!("{} remembers what is not in its store", world.site(at).org())) }
+    let differs = if durable.frontier != memory.frontier {
+        "its ledger"
+    } else if durable.peers != memory.peers {
+        "its peers"
+    } else if durable.serials != memory.serials {
+        "its numbers"
+    } else if queued(&durable) != queued(memory) {
+        "its queues"
+    } else {
+        return Ok(());
+    };
+    broken(10, format!("{} remembers {differs} otherwise than its store", world.site(at).org()))
 }
 
 /// 12. Where the terms ask for two persons, two persons it was.

@@ -80,7 +80,7 @@ impl Passage<'_> {
         // A later version follows every earlier one.
         let number = |record: &RecordId| self.chronicle.headers.get(record).map(|header| header.number.clone());
         let numbers: Vec<_> = concerned.iter().filter_map(number).collect();
-        let given = &self.chronicle.at(from).dispatched;
+        let given = &self.chronicle.at(from).queued;
         let same = |record: &RecordId| concerned.contains(record) || number(record).is_some_and(|number| numbers.contains(&number));
         given.iter().any(|(record, to)| to == self.to && same(record))
     }

@@ -104,6 +104,9 @@ pub struct Lane {
 #[derive(Debug)]
 struct Flight {
     request: u64,
+    sequence: u64,
+    /// Up to which parcel the peer had given receipts when this one left.
+    confirmed: u64,
     since: i64,
 }
 
@@ -567,6 +570,7 @@ impl World {
         let mut touched = witnessed.touched;
         done?;
         self.chronicle.entries(at, &witnessed.entries)?;
+        self.chronicle.at_mut(at).queued.extend(witnessed.queued);
         invariants::fail_closed(self, at, witnessed.write_failed, &committed, &witnessed.struck)?;
         if durable {
             for effect in effects {
@@ -577,9 +581,17 @@ impl World {
                 }
             }
         } else {
-            self.say(|| format!("{}: nothing was kept", self.site(at).org()));
+            self.say(|| format!("{}: nothing was kept: {:?} {committed:?}", self.site(at).org(), witnessed.struck));
             for effect in effects {
                 effect?;
+            }
+        }
+        if !durable && !store.is_dead() {
+            // Whatever is asked next begins with what is durable, once the store can be read again.
+            for _ in 0..8 {
+                if node.commit().is_ok() {
+                    break;
+                }
             }
         }
         self.count_faults(&store.take_witnessed().struck);
@@ -708,6 +720,15 @@ impl World {
 
     fn acknowledge(&mut self, at: Place, node: &mut Node<Faulty>, message: Message, clock: Timestamp) -> Result<Effect, crate::chronicle::Violation> {
         let Cargo::Answer(bytes) = &message.cargo else { return Ok(Effect::Nothing) };
+        if let Some(Answer::Expected(awaited)) = Answer::parse(bytes) {
+            // As every courier must: what was said before the parcel that it asked for was confirmed says nothing now.
+            let lane = self.lane(at, message.from);
+            let flight = lane.flying.iter().find(|flight| flight.request == message.request);
+            if flight.is_none_or(|flight| awaited > flight.confirmed && flight.confirmed + 1 < flight.sequence) {
+                lane.give_up();
+                return Ok(Effect::Idle);
+            }
+        }
         let peer = self.chronicle.org(message.from).clone();
         let directory = Arc::clone(&node.state().directory);
         let read = Acknowledgement::read(&peer, bytes, &directory);
@@ -901,11 +922,12 @@ impl World {
         self.mark(at, "dispatch");
         self.requests += 1;
         let (request, since) = (self.requests, self.now);
+        let confirmed = node.state().peer(self.chronicle.org(peer)).acknowledged;
         let lane = self.lane(at, peer);
         lane.last = sequence;
-        lane.flying.push_back(Flight { request, since });
-        invariants::leaves(self, at, peer, &envelope, now)?;
-        self.say(|| format!("{} sends parcel {sequence} to {to:?}", self.site(at).org()));
+        lane.flying.push_back(Flight { request, sequence, confirmed, since });
+        let items = invariants::leaves(self, at, peer, &envelope, now)?;
+        self.say(|| format!("{} sends parcel {sequence} to {}: {items}", self.site(at).org(), self.chronicle.org(peer)));
         self.carry(Message { from: at, to: peer, due: 0, request, cargo: Cargo::Parcel(envelope), spoiled: false, order: 0 });
         Ok(())
     }

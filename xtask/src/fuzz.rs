@@ -33,7 +33,7 @@ pub(crate) struct Fuzz {
 
 pub(crate) fn run(args: &Fuzz) -> Result<()> {
     let host = host()?;
-    let mut build = line(&format!("cargo build --release --locked --manifest-path fuzz/Cargo.toml --target-dir fuzz/target --target {host}"));
+    let mut build = line(&format!("cargo build --release --manifest-path fuzz/Cargo.toml --target-dir fuzz/target --target {host}"));
     run_to_end(build.env("RUSTFLAGS", COVERAGE))?;
     let programs = root().join("fuzz/target").join(host).join("release");
     if args.seeds {
@@ -50,12 +50,12 @@ pub(crate) fn run(args: &Fuzz) -> Result<()> {
 }
 
 fn fuzz(programs: &Path, target: &str, seconds: u64) -> Result<()> {
-    let (found, artifacts) = (format!("fuzz/target/corpus/{target}"), format!("fuzz/artifacts/{target}/"));
-    for folder in [&found, &artifacts] {
+    let (found, kept, artifacts) = (format!("fuzz/target/corpus/{target}"), format!("fuzz/corpus/{target}"), format!("fuzz/artifacts/{target}/"));
+    for folder in [&found, &kept, &artifacts] {
         fs::create_dir_all(root().join(folder)).with_context(|| format!("{folder} cannot be made"))?;
     }
     let mut command = Command::new(programs.join(target));
-    command.current_dir(root()).args([found, format!("fuzz/corpus/{target}"), format!("-max_total_time={seconds}")]);
+    command.current_dir(root()).args([found, kept, format!("-max_total_time={seconds}")]);
     command.args([format!("-artifact_prefix={artifacts}").as_str(), "-timeout=10", "-rss_limit_mb=2048"]);
     let out = command.output().with_context(|| format!("`{}` does not start", shown(&command)))?;
     let log = String::from_utf8_lossy(&out.stderr);

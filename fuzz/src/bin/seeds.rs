@@ -53,6 +53,7 @@ fn seeds(cast: &Cast) -> Vec<(&'static str, Seeds)> {
         ("stix", vec![("bundle", include_bytes!("../../../format/testdata/stix/made-up-bundle.json").to_vec())]),
         ("answer", vec![("receipt", Answer::Receipt(receipt(cast)).to_bytes()), ("expected", Answer::Expected(7).to_bytes())]),
         ("marking", vec![("two", markings()), ("chosen", (0..24).collect())]),
+        ("proof", vec![("counting", (0..=255).collect())]),
         ("inbound", vec![("nothing", Vec::new()), ("counting", (0..=255).collect())]),
     ]
 }

@@ -20,6 +20,8 @@ pub const MAX_CHARS: usize = 256;
 /// Memory in KiB, passes and lanes.
 const COST: (u32, u32, u32) = (19_456, 2, 1);
 const SALT: usize = 16;
+/// Bytes of hash that are kept.
+const HASH: usize = 32;
 /// Of the random bytes given, so many make a password: 120 bits in 20 characters.
 const GENERATED: usize = 15;
 
@@ -91,7 +93,7 @@ impl Password {
 
 fn hasher() -> Result<Argon2<'static>, HashFault> {
     let (memory, passes, lanes) = COST;
-    let params = Params::new(memory, passes, lanes, None).map_err(|e| HashFault(e.to_string()))?;
+    let params = Params::new(memory, passes, lanes, Some(HASH)).map_err(|e| HashFault(e.to_string()))?;
     Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
 }
 

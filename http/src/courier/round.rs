@@ -1,7 +1,8 @@
 //! A round: as long as it goes well, parcels leave one after the other and their receipts come back in the same order.
 //!
 //! A few parcels are on their way at a time; the first after a failure goes alone, so that a peer which cannot take it
-//! in is not sent a window of them at each try. A round ends only by a failure.
+//! in is not sent a window of them at each try. A parcel that overtook the one before it and was turned back goes again
+//! when that one is confirmed. A round ends only by a failure.
 
 use std::collections::VecDeque;
 
@@ -17,6 +18,8 @@ use super::{Courier, Fault};
 struct OnItsWay {
     sequence: u64,
     items: usize,
+    /// What the peer had confirmed when the parcel left.
+    confirmed: u64,
     carrying: JoinHandle<Result<Delivered, Fault>>,
 }
 
@@ -72,7 +75,8 @@ impl Courier {
 
     async fn exchange(&mut self, tries: &mut ExponentialBackoff, session: &mut Option<Session>) -> Result<std::convert::Infallible, Fault> {
         let mut under_way: VecDeque<OnItsWay> = VecDeque::new();
-        let mut last = 0;
+        // The node begins after the last receipt it has taken in, and that is what the first parcel tells.
+        let (mut last, mut confirmed) = (0, None);
         let mut window = 1;
         loop {
             while under_way.len() < window {
@@ -81,7 +85,8 @@ impl Courier {
                 };
                 last = dispatch.sequence();
                 session.get_or_insert_with(|| Session { begun: Instant::now(), first: last, parcels: 0, items: 0, bytes: 0 });
-                under_way.push_back(self.carry(dispatch));
+                let confirmed = *confirmed.get_or_insert(last.saturating_sub(1));
+                under_way.push_back(self.carry(dispatch, confirmed));
             }
             let in_flight = under_way.len();
             self.handle.note_health(&self.peer, |health| health.in_flight = in_flight);
@@ -94,10 +99,15 @@ impl Courier {
             }
             tokio::select! {
                 delivered = first(&mut under_way) => {
-                    self.take_answer(&mut under_way, delivered?, session).await?;
-                    window = usize::try_from(WINDOW).unwrap_or(1);
-                    *tries = self.pace.tries();
-                    self.went_well();
+                    let Some(parcel) = under_way.pop_front() else { continue };
+                    if let Some(sequence) = self.take_answer(&parcel, delivered?, session).await? {
+                        confirmed = Some(sequence);
+                        window = usize::try_from(WINDOW).unwrap_or(1);
+                        *tries = self.pace.tries();
+                        self.went_well();
+                    } else {
+                        under_way.push_front(self.carry_again(&parcel).await?);
+                    }
                 }
                 () = self.bell.queued.notified() => {}
                 () = tokio::time::sleep(self.pace.heartbeat), if under_way.is_empty() => self.road.heartbeat().await?,
@@ -105,8 +115,18 @@ impl Courier {
         }
     }
 
+    /// A parcel that overtook the one before it goes again, now that everything before it is confirmed.
+    async fn carry_again(&self, parcel: &OnItsWay) -> Result<OnItsWay, Fault> {
+        let before = parcel.sequence.saturating_sub(1);
+        let dispatch = self.handle.dispatch(self.peer.clone(), before).await.map_err(own)?;
+        match dispatch.filter(|dispatch| dispatch.sequence() == parcel.sequence) {
+            Some(dispatch) => Ok(self.carry(dispatch, before)),
+            None => Err(Fault::Own(format!("parcel {} may no longer leave", parcel.sequence))),
+        }
+    }
+
     /// Has a parcel put together, sealed and handed over, beside whatever else is on its way.
-    fn carry(&self, dispatch: Dispatch) -> OnItsWay {
+    fn carry(&self, dispatch: Dispatch, confirmed: u64) -> OnItsWay {
         let (sequence, items) = (dispatch.sequence(), dispatch.items());
         let (handle, road, peer) = (self.handle.clone(), self.road.clone(), self.peer.clone());
         let carrying = tokio::spawn(async move {
@@ -116,30 +136,29 @@ impl Courier {
             let bytes = envelope.len();
             Ok(Delivered { bytes, answer: road.hand_over(envelope).await? })
         });
-        OnItsWay { sequence, items, carrying }
+        OnItsWay { sequence, items, confirmed, carrying }
     }
 
-    /// Takes in the answer to the first parcel on its way.
-    async fn take_answer(&self, under_way: &mut VecDeque<OnItsWay>, delivered: Delivered, session: &mut Option<Session>) -> Result<(), Fault> {
-        let Some(parcel) = under_way.front() else {
-            return Ok(());
+    /// Takes in the answer to the first parcel on its way. Gives the sequence number that it confirms; nothing, if the
+    /// parcel has to go again because it was there before its time.
+    async fn take_answer(&self, parcel: &OnItsWay, delivered: Delivered, session: &mut Option<Session>) -> Result<Option<u64>, Fault> {
+        let otherwise = match Answer::parse(&delivered.answer) {
+            // WHY: not for the node to see. The peer said this before the parcel it awaited came and was confirmed, and
+            // taken for what it says now it would mean that the peer has forgotten that parcel.
+            Some(Answer::Expected(sequence)) if sequence > parcel.confirmed && parcel.confirmed.saturating_add(1) < parcel.sequence => return Ok(None),
+            Some(Answer::Expected(sequence)) => Some(Fault::Awaits(sequence)),
+            Some(Answer::Stopped(why)) => Some(Fault::Stopped(why)),
+            Some(Answer::Receipt(_)) | None => None,
         };
         let (peer, directory) = (self.peer.clone(), self.handle.directory());
-        let read = tokio::task::spawn_blocking(move || {
-            let otherwise = match Answer::parse(&delivered.answer) {
-                Some(Answer::Expected(sequence)) => Some(Fault::Awaits(sequence)),
-                Some(Answer::Stopped(why)) => Some(Fault::Stopped(why)),
-                Some(Answer::Receipt(_)) | None => None,
-            };
-            Acknowledgement::read(&peer, &delivered.answer, &directory).map(|acknowledgement| (acknowledgement, otherwise))
-        });
-        let (acknowledgement, otherwise) = read.await.map_err(own)?.map_err(|reject| Fault::Answer(reject.to_string()))?;
-        let confirmed = acknowledgement.confirms();
+        let read = tokio::task::spawn_blocking(move || Acknowledgement::read(&peer, &delivered.answer, &directory));
+        let acknowledgement = read.await.map_err(own)?.map_err(|reject| Fault::Answer(reject.to_string()))?;
+        let confirms = acknowledgement.confirms();
         self.handle.acknowledge(acknowledgement).await.map_err(own)?;
         if let Some(fault) = otherwise {
             return Err(fault);
         }
-        if confirmed != Some(parcel.sequence) {
+        if confirms != Some(parcel.sequence) {
             return Err(Fault::Answer(format!("it is not the receipt for parcel {}", parcel.sequence)));
         }
         if let Some(session) = session {
@@ -147,10 +166,9 @@ impl Courier {
             session.items += parcel.items;
             session.bytes += delivered.bytes;
         }
-        under_way.pop_front();
         let now = self.handle.now();
         self.handle.note_health(&self.peer, |health| health.last_receipt = Some(now));
-        Ok(())
+        Ok(confirms)
     }
 }
 

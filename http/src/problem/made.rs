@@ -57,10 +57,7 @@ impl Problem {
     /// Too many attempts; so many seconds until the next.
     #[must_use]
     pub fn too_many_attempts(seconds: u64) -> Self {
-        let detail = text(
-            format!("För många misslyckade försök. Vänta {seconds} sekunder."),
-            format!("Too many failed attempts. Wait {seconds} seconds."),
-        );
+        let detail = text(format!("För många misslyckade försök. Vänta {seconds} sekunder."), format!("Too many failed attempts. Wait {seconds} seconds."));
         Self::new(Code::TooManyAttempts, detail).after(seconds)
     }
 
@@ -90,10 +87,7 @@ impl Problem {
     /// Absent, or not for this member to see: the same answer for both.
     #[must_use]
     pub fn not_found() -> Self {
-        Self::new(
-            Code::NotFound,
-            text("Det finns inte här, eller är inte för dig att se.", "It is not here, or it is not for you to see."),
-        )
+        Self::new(Code::NotFound, text("Det finns inte här, eller är inte för dig att se.", "It is not here, or it is not for you to see."))
     }
 
     /// The path has no such method, but these.

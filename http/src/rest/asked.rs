@@ -78,9 +78,29 @@ impl Asked {
         let code = problem.map_or("-", |problem| problem.code().as_str());
         let reasons = problem.map(|problem| problem.reason_codes().join(",")).unwrap_or_default();
         if let Some(cause) = problem.and_then(Problem::cause) {
-            tracing::error!(request.id = id, http.method = method, http.route = route, http.status = status, member.id = member, problem.code = code, cause, duration_ms, "request");
+            tracing::error!(
+                request.id = id,
+                http.method = method,
+                http.route = route,
+                http.status = status,
+                member.id = member,
+                problem.code = code,
+                cause,
+                duration_ms,
+                "request"
+            );
         } else {
-            tracing::info!(request.id = id, http.method = method, http.route = route, http.status = status, member.id = member, problem.code = code, reasons, duration_ms, "request");
+            tracing::info!(
+                request.id = id,
+                http.method = method,
+                http.route = route,
+                http.status = status,
+                member.id = member,
+                problem.code = code,
+                reasons,
+                duration_ms,
+                "request"
+            );
         }
     }
 }

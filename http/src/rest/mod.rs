@@ -24,7 +24,6 @@ mod session;
 mod sheet;
 mod tokens;
 
-use std::io;
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
@@ -32,7 +31,6 @@ use std::sync::Arc;
 use axum::Router;
 
 use crate::access::Gate;
-use crate::listener::{Caller, TlsListener};
 use crate::listener::{Caller, TlsListener};
 
 pub use route::{BASE, Line};
@@ -52,15 +50,6 @@ pub fn router(gate: Arc<Gate>) -> Router {
 /// None in practice: a failing listener rests and goes on.
 pub async fn serve(listener: TlsListener, gate: Arc<Gate>, shutdown: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
     let service = router(gate).into_make_service_with_connect_info::<Caller>();
-    axum::serve(listener, service).with_graceful_shutdown(shutdown).await
-}
-
-/// Serves members until `shutdown` is over; connections then end in good order.
-///
-/// # Errors
-/// None in practice: a failing listener rests and goes on.
-pub async fn serve(listener: TlsListener, router: Router, shutdown: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
-    let service = router.into_make_service_with_connect_info::<Caller>();
     axum::serve(listener, service).with_graceful_shutdown(shutdown).await
 }
 

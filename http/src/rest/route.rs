@@ -212,7 +212,7 @@ impl Routes {
         }
         // Other faces may stand beside this one: only what is under its own roof is answered here.
         let nothing = move |request: Request| ready(Asked::begin(&gate, "-", "-", &request).answer(Err(Problem::not_found())));
-        router.route("/api", any(nothing.clone())).route("/api/{*rest}", any(nothing))
+        router.route("/api", any(nothing.clone())).route("/api/", any(nothing.clone())).route("/api/{*rest}", any(nothing))
     }
 }
 

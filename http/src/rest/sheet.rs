@@ -94,7 +94,9 @@ impl Sheet {
     /// A JSON response.
     pub(crate) fn json<T: ToSchema>(&mut self, status: u16) {
         let content = Content::new(Some(self.schema::<T>()));
-        self.change(|operation| operation.response(status.to_string(), ResponseBuilder::new().description("Done").content("application/json", content).build()));
+        self.change(|operation| {
+            operation.response(status.to_string(), ResponseBuilder::new().description("Done").content("application/json", content).build())
+        });
     }
 
     /// A response of bytes or text.

@@ -135,11 +135,7 @@ impl From<HoldingRow> for CopyView {
 
 impl From<Holders> for HoldersView {
     fn from(holders: Holders) -> Self {
-        Self {
-            copies: holders.copies.into_iter().map(Into::into).collect(),
-            confirmed: texts(&holders.confirmed),
-            outstanding: texts(&holders.outstanding),
-        }
+        Self { copies: holders.copies.into_iter().map(Into::into).collect(), confirmed: texts(&holders.confirmed), outstanding: texts(&holders.outstanding) }
     }
 }
 

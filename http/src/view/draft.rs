@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use format::grading::Grading;
 use format::id::{LegalBasis, Purpose};
-use serde_json::value::RawValue;
 use format::marking::{Caveat, Classification, Handling, Marking, Pap, Tlp};
 use format::record::{Kind, Link, Relation, SubjectCategory, TextContent};
 use format::{AgreementId, OrgId, RecordId};
 use node::command::DraftInput;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
 
 use super::words;

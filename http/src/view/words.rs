@@ -7,8 +7,8 @@ use node::rows::{HoldingState, Stage, Suspicion};
 use policy::access::{Permission, Role};
 use policy::release::Condition;
 use serde::Serialize;
-use utoipa::openapi::schema::{ArrayBuilder, Object, ObjectBuilder, SchemaType, Type};
 use utoipa::openapi::Schema;
+use utoipa::openapi::schema::{ArrayBuilder, Object, ObjectBuilder, SchemaType, Type};
 
 fn of<T: Into<serde_json::Value>>(words: impl IntoIterator<Item = T>) -> Object {
     let words: Vec<serde_json::Value> = words.into_iter().map(Into::into).collect();

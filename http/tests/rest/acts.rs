@@ -210,7 +210,10 @@ async fn house_rules_peers_and_status_are_shown_and_kept() {
 
     let peers = face.get("lena", "/peers").await.expect(200).json();
     let first = &peers["peers"][0];
-    assert_eq!((first["org"].as_str(), first["waiting"].as_u64(), first["reachable"].is_null(), first["suspicion"].is_null()), (Some("dk-pet"), Some(0), true, true));
+    assert_eq!(
+        (first["org"].as_str(), first["waiting"].as_u64(), first["reachable"].is_null(), first["suspicion"].is_null()),
+        (Some("dk-pet"), Some(0), true, true)
+    );
     assert!(first["sent"].as_u64().unwrap() > 0 && first["sent"] == first["acknowledged"]);
     face.post("ada", "/peers/no-pst/resumption", json!({ "from": 1 })).await.expect(409);
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::face::{Came, Call, Face};
+use crate::face::{Call, Came, Face};
 
 /// A problem without what differs between any two calls.
 fn plain(came: &Came) -> (u16, Value) {
@@ -18,7 +18,8 @@ async fn unknown_hidden_and_other_sorts_of_names_get_the_same_answer() {
     let face = Face::new();
     let missing = plain(&face.get("anna", format!("/records/{UNKNOWN_ID}")).await.expect(404));
     let draft = face.world.draft_of("lena");
-    let hidden = [draft.to_string(), format!("{draft}@1"), "se-sapo".into(), "ctg".into(), "x".into(), "..".into(), "%2e%2e%2f".into(), "SAPO-2026-999999".into()];
+    let hidden =
+        [draft.to_string(), format!("{draft}@1"), "se-sapo".into(), "ctg".into(), "x".into(), "..".into(), "%2e%2e%2f".into(), "SAPO-2026-999999".into()];
     for name in hidden {
         for verb in ["", "/signed", "/preview", "/attachments/0"] {
             let came = face.get("anna", format!("/records/{name}{verb}")).await;
@@ -80,6 +81,21 @@ async fn lists_have_only_what_can_be_opened() {
     assert_eq!(anna["records"].as_array().unwrap().len(), 1, "one's own drafts only");
     let lena = face.get("lena", "/records?stage=submitted").await.json();
     assert!(lena["records"].as_array().unwrap().is_empty(), "what waits for approval is its author's and the release officers'");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pages_lead_from_one_to_the_next_past_what_is_hidden() {
+    let face = Face::new();
+    let whole = face.get("sven", "/records?limit=200").await.json();
+    assert!(whole["next"].is_null());
+    let (mut found, mut before) = (Vec::new(), String::new());
+    loop {
+        let page = face.get("sven", format!("/records?limit=1{before}")).await.expect(200).json();
+        found.extend(page["records"].as_array().unwrap().iter().cloned());
+        let Some(next) = page["next"].as_u64() else { break };
+        before = format!("&before={next}");
+    }
+    assert_eq!(&found, whole["records"].as_array().unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

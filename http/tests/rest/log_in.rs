@@ -69,7 +69,8 @@ async fn an_unknown_member_costs_as_much_time_as_a_wrong_password() {
         }
     }
     let [known, unknown] = times.map(|time| time.as_secs_f64());
-    assert!(unknown > known * 0.5 && unknown < known * 2.0, "{known} {unknown}");
+    // WHY: wide, because other tests run beside; without the work it would be a hundredth.
+    assert!(unknown > known * 0.25 && known > unknown * 0.25, "{known} {unknown}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -78,7 +79,7 @@ async fn only_a_whole_secret_in_its_one_spelling_is_a_credential() {
     let good = bearer(secret("anna"));
     face.call(Call::new("GET", "/me").with_secret(&good)).await.expect(200);
     let hash = format::Digest::of(&secret("anna")).to_string();
-    for bad in ["", "x", &good[1..], &format!("{good}="), &format!("{good}A"), &hash, &bearer([0; 32]), "anna"] {
+    for bad in ["", "x", &good.chars().skip(1).collect::<String>(), &format!("{good}="), &format!("{good}A"), &hash, &bearer([0; 32]), "anna"] {
         let came = face.call(Call::new("GET", "/me").with_secret(bad)).await.expect(401);
         assert_eq!((came.code().as_str(), came.header("www-authenticate")), ("credentials-invalid", "Bearer"), "{bad}");
     }

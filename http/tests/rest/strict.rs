@@ -2,6 +2,7 @@
 
 use axum::body::Body;
 use axum::http::Request;
+use futures_util::{StreamExt, stream};
 use samverkan_http::rest;
 use serde_json::json;
 
@@ -17,7 +18,8 @@ async fn only_declared_methods_are_there() {
     };
     let before = entries(&face).await;
     for line in rest::table(std::sync::Arc::clone(&face.gate)) {
-        let declared: Vec<_> = rest::table(std::sync::Arc::clone(&face.gate)).into_iter().filter(|other| other.path == line.path).map(|other| other.method).collect();
+        let declared: Vec<_> =
+            rest::table(std::sync::Arc::clone(&face.gate)).into_iter().filter(|other| other.path == line.path).map(|other| other.method).collect();
         let path = line.path.strip_prefix(rest::BASE).unwrap().replace(['{', '}'], "");
         for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND"] {
             if declared.contains(&method) {
@@ -69,7 +71,9 @@ async fn bodies_are_strict_json_within_limits() {
     let face = Face::new();
     let post = |path: &'static str, body: String| face.call(Call::new("POST", path).by("ada").of_type("application/json", body));
     let member = |rest: &str| format!("{{\"id\":\"nora\",\"name\":\"Nora\",\"roles\":[\"analyst\"]{rest}}}");
-    for (rest, reason) in [(",\"id\":\"other\"", "duplicate-key"), (",\"x\":[[[[[[[[[]]]]]]]]]", "too-deep"), (",\"n\":9007199254740993", "number-out-of-range"), (",", "syntax")] {
+    for (rest, reason) in
+        [(",\"id\":\"other\"", "duplicate-key"), (",\"x\":[[[[[[[[[]]]]]]]]]", "too-deep"), (",\"n\":9007199254740993", "number-out-of-range"), (",", "syntax")]
+    {
         let came = post("/members", member(rest)).await.expect(400);
         assert_eq!((came.code().as_str(), came.reasons()), ("body-unreadable", vec![reason.to_owned()]));
     }
@@ -125,4 +129,33 @@ async fn sentences_are_in_the_language_asked_for() {
     assert_eq!(swedish["title"], "Det är inte tillåtet");
     assert!(swedish["reasons"][0]["sentence"].as_str().unwrap().contains("roller"));
     assert_eq!(call("de").await.json()["title"], "It is not permitted");
+}
+
+/// A body that begins and does not go on.
+fn stalled() -> Body {
+    let first = stream::iter([Ok::<_, std::io::Error>(axum::body::Bytes::from_static(b"{"))]);
+    Body::from_stream(first.chain(stream::pending()))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_does_not_arrive_is_not_waited_for() {
+    let face = Face::new();
+    let json = Call::new("POST", "/members").by("ada").of_type("application/json", stalled());
+    assert_eq!(face.call(json).await.expect(408).code(), "too-slow");
+    let path = format!("/drafts/{}/1/attachments?name=a&media-type=b", face.world.draft_of("anna"));
+    let upload = Call::new("POST", path).by("anna").of_type("application/octet-stream", stalled());
+    assert_eq!(face.call(upload).await.expect(408).code(), "too-slow");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_read_of_a_body_before_it_is_known_who_sends_it_and_may() {
+    let face = Face::new();
+    let untouchable =
+        || Body::from_stream(stream::poll_fn(|_| -> std::task::Poll<Option<Result<axum::body::Bytes, std::io::Error>>> { panic!("it was read") }));
+    let call = || Call::new("POST", "/drafts").of_type("application/json", untouchable());
+    face.call(call()).await.expect(401);
+    face.call(call().with_secret("x")).await.expect(401);
+    face.call(call().by("ada")).await.expect(403);
+    let path = format!("/drafts/{}/1/attachments?name=a&media-type=b", face.world.draft_of("lena"));
+    face.call(Call::new("POST", path).by("anna").of_type("application/octet-stream", untouchable())).await.expect(404);
 }

@@ -142,7 +142,8 @@ fn with_attachment(node: &mut Node<Sqlite>, to: &OrgId) -> (RecordId, RecordNumb
     for (index, bytes) in (0..).zip([vec![7; PIECE], TAIL.to_vec()]) {
         act(node, "anna", draft.as_ref(), Command::AttachPiece { number: number.clone(), version, index, bytes }, now).unwrap();
     }
-    let end = Command::AttachEnd { number, version, name: "../a \"file\".html".to_owned(), media_type: "text/html".to_owned(), size: (PIECE + TAIL.len()) as u64 };
+    let end =
+        Command::AttachEnd { number, version, name: "../a \"file\".html".to_owned(), media_type: "text/html".to_owned(), size: (PIECE + TAIL.len()) as u64 };
     act(node, "anna", draft.as_ref(), end, now).unwrap();
     let record = put_through(node, drafted, now).unwrap();
     release_record(node, record.0, now).unwrap();

@@ -16,7 +16,7 @@ use super::agreement::report;
 use super::directory::invalid;
 use super::draft::not_found;
 use super::release::header_of;
-use super::who_has::may_have;
+use super::who_has::{may_have, ways_to};
 use crate::command::{Outcome, Refusal};
 use crate::entry::{Event, Removal};
 use crate::node::{Node, Plan};
@@ -56,20 +56,13 @@ impl<S: Store> Node<S> {
         }
         let like = header_of(latest)?;
         let mut plan = Plan::default();
-        let mut holders = BTreeSet::new();
-        let mut direct = BTreeSet::new();
+        let mut copies = Vec::new();
         for row in &released {
-            for copy in self.store.holdings(&row.id)? {
-                if may_have(copy.state) {
-                    holders.insert(copy.holder.clone());
-                    if copy.via == *self.me.org() {
-                        direct.insert(copy.holder);
-                    }
-                } else if copy.state == HoldingState::Queued {
-                    plan.change(Change::Holding(HoldingRow { state: HoldingState::HeldBack, reasons: ["recalled".to_owned()].into(), since: now, ..copy }));
-                }
-            }
+            copies.extend(self.store.holdings(&row.id)?);
         }
+        hold_back(&copies, &mut plan, now);
+        let direct = ways_to(&copies, self.me.org(), |copy| may_have(copy.state));
+        let holders: BTreeSet<OrgId> = copies.into_iter().filter(|copy| may_have(copy.state)).map(|copy| copy.holder).collect();
         for row in &released {
             let mut row = plan.latest(row.clone());
             row.condition = Condition::Recalled;
@@ -79,7 +72,7 @@ impl<S: Store> Node<S> {
         }
         let links = released.iter().map(|row| Link { relation: Relation::Concerns, to: row.id }).collect();
         // Where nobody has a copy the recall still names the audience, as evidence that it was meant for them.
-        let audience = if holders.is_empty() { like.audience.iter().cloned().collect() } else { holders.clone() };
+        let audience = if holders.is_empty() { like.audience.iter().cloned().collect() } else { holders.union(&direct).cloned().collect() };
         let content = serde_json::to_vec(&RecallContent { reason }).map_err(|e| invalid("reason", e))?;
         let steering = Steering { kind: Kind::Recall, like: &like, links, audience, content, retain_until: now.plus_days(RECALL_DAYS) };
         let (recall, _) = self.issue(pass, steering, &mut plan, now)?;
@@ -149,7 +142,7 @@ impl<S: Store> Node<S> {
 
     /// Carries out a recall that arrived, and hands it on.
     pub(crate) fn obey(&self, header: &Header, recall: RecordId, from: &OrgId, plan: &mut Plan, now: Timestamp) -> Result<(), Refusal> {
-        let mut further = BTreeSet::new();
+        let mut copies = Vec::new();
         for record in header.linked(Relation::Concerns) {
             let held = self.store.record(&record)?.filter(|row| row.originator == header.originator).map(|row| plan.latest(row));
             plan.event(Event::RecallObeyed { record, recall, originator: header.originator.clone() });
@@ -158,16 +151,7 @@ impl<S: Store> Node<S> {
                 self.notify(record, &header.originator, State::Removed, from, plan, now)?;
                 continue;
             };
-            for copy in self.store.holdings(&record)? {
-                if copy.via != *self.me.org() {
-                    continue;
-                }
-                if may_have(copy.state) {
-                    further.insert(copy.holder);
-                } else if copy.state == HoldingState::Queued {
-                    plan.change(Change::Holding(HoldingRow { state: HoldingState::HeldBack, reasons: ["recalled".to_owned()].into(), since: now, ..copy }));
-                }
-            }
+            copies.extend(self.store.holdings(&record)?);
             let back = row.from.clone().unwrap_or_else(|| from.clone());
             row.condition = Condition::Recalled;
             plan.change(Change::Record(Box::new(row)));
@@ -176,10 +160,23 @@ impl<S: Store> Node<S> {
             self.flag_built_on(record, record, plan)?;
             self.notify(record, &header.originator, State::Removed, &back, plan, now)?;
         }
-        for org in further {
+        copies.retain(|copy| copy.holder != *self.me.org());
+        let mine: Vec<HoldingRow> = copies.iter().filter(|copy| copy.via == *self.me.org()).cloned().collect();
+        hold_back(&mine, plan, now);
+        // The originator was told of every copy that was to go from here, and waits for each one's own word; so the recall
+        // follows those too that were refused, or did not leave after all.
+        let open = |copy: &HoldingRow| may_have(copy.state) || (copy.via == *self.me.org() && copy.state != HoldingState::Removed);
+        for org in ways_to(&copies, self.me.org(), open) {
             plan.change(Change::Holding(self.copy(recall, &org, HoldingState::Queued, BTreeSet::new(), now)));
             plan.change(Change::Queue(org, Outgoing::Record(recall)));
         }
         Ok(())
+    }
+}
+
+/// What waits to leave will not.
+fn hold_back(copies: &[HoldingRow], plan: &mut Plan, now: Timestamp) {
+    for copy in copies.iter().filter(|copy| copy.state == HoldingState::Queued) {
+        plan.change(Change::Holding(HoldingRow { state: HoldingState::HeldBack, reasons: ["recalled".to_owned()].into(), since: now, ..copy.clone() }));
     }
 }

@@ -46,3 +46,19 @@ pub fn holders(reader: &dyn Reader, row: &RecordRow) -> StoreResult<Holders> {
     }
     Ok(Holders { copies, outstanding, confirmed })
 }
+
+/// To whom a recall goes from `me` so that it reaches every copy that is `open`: it goes the way the copies went, also
+/// through those who have none any more.
+pub(crate) fn ways_to(copies: &[HoldingRow], me: &OrgId, open: impl Fn(&HoldingRow) -> bool) -> BTreeSet<OrgId> {
+    let mut ways = BTreeSet::new();
+    let mut seen = BTreeSet::new();
+    let mut wanted: Vec<&HoldingRow> = copies.iter().filter(|copy| open(copy)).collect();
+    while let Some(copy) = wanted.pop() {
+        if copy.via == *me {
+            ways.insert(copy.holder.clone());
+        } else if seen.insert(&copy.via) {
+            wanted.extend(copies.iter().filter(|before| before.holder == copy.via));
+        }
+    }
+    ways
+}

@@ -15,8 +15,8 @@ use super::receive::refuse;
 use crate::command::Refusal;
 use crate::entry::Event;
 use crate::node::{Node, Plan};
-use crate::ports::Store;
-use crate::rows::{Change, HoldingRow, HoldingState, Outgoing, StatementKind, StatementRow};
+use crate::ports::{Store, StoreResult};
+use crate::rows::{Change, HoldingRow, HoldingState, Outgoing, RecordRow, StatementKind, StatementRow};
 
 impl<S: Store> Node<S> {
     /// States something about a copy held here, for its originator, by way of `to`.
@@ -44,12 +44,12 @@ impl<S: Store> Node<S> {
             Some(row) if row.originator == notice.originator => row.from.clone(),
             _ => return Ok(refuse("not-concerned")),
         };
-        if notice.originator == me && row.is_some_and(|row| row.signatures.is_none()) {
+        if notice.originator == me && row.as_ref().is_some_and(|row| row.signatures.is_none()) {
             return Ok(refuse("not-concerned"));
         }
         let copies = self.store.holdings(&notice.record)?;
         // Only somebody to whom the record went from here, or from one of those, can speak of its copy.
-        if !copies.iter().any(|copy| copy.holder == notice.holder) {
+        if !copies.iter().any(|copy| copy.holder == notice.holder) && !self.has_a_version(row.as_ref(), &notice.holder)? {
             return Ok(refuse("not-a-holder"));
         }
         let via = copies.iter().find(|copy| copy.holder == notice.holder).map_or_else(|| from.clone(), |copy| copy.via.clone());
@@ -73,7 +73,10 @@ impl<S: Store> Node<S> {
             }
             State::PassedOn { to } => {
                 if !copies.iter().any(|copy| copy.holder == *to && copy.via == notice.holder) {
-                    plan.change(Change::Holding(copy(to, notice.holder.clone(), HoldingState::Sent)));
+                    // Who has once removed it does not take it in again, whichever way it comes.
+                    let removed = copies.iter().find(|copy| copy.holder == *to && copy.state == HoldingState::Removed);
+                    let sent = copy(to, notice.holder.clone(), HoldingState::Sent);
+                    plan.change(Change::Holding(removed.map_or(sent, |gone| HoldingRow { via: notice.holder.clone(), since: now, ..gone.clone() })));
                 }
             }
         }
@@ -83,6 +86,17 @@ impl<S: Store> Node<S> {
             plan.change(Change::Queue(further, Outgoing::Statement(ItemKind::Notice, notice.digest())));
         }
         Ok(Ok(()))
+    }
+
+    /// Whether some version of the record went to `holder`: a recall concerns all of them, and is answered for each.
+    fn has_a_version(&self, row: Option<&RecordRow>, holder: &OrgId) -> StoreResult<bool> {
+        let Some(row) = row else { return Ok(false) };
+        for version in self.store.versions(&row.number)? {
+            if version.originator == row.originator && self.store.holdings(&version.id)?.iter().any(|copy| copy.holder == *holder) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }
 

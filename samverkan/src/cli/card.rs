@@ -172,7 +172,7 @@ fn show(context: &Context, answer: &Value) {
         ("Addresses", answer.joined("/addresses")),
         ("Contact", answer.text("/contact")),
         ("Card", format!("number {}, of {}", answer.text("/serial"), time_of(answer.pointer("/issued")))),
-        ("Fingerprint", groups(&answer.text("/fingerprint")).join("\n             ")),
+        ("Fingerprint", groups(&answer.text("/fingerprint")).join("\n")),
     ]);
 }
 

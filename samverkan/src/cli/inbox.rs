@@ -43,7 +43,8 @@ pub(super) async fn run(context: &Context, verb: Inbox) -> Outcome {
     let answer = call.send().await?;
     context.printer.answer(&answer, || {
         report::list(context, &answer);
-        if answer.number("/next") > 0 {
+        let full = answer.items("/records").len() as u64 >= u64::from(verb.limit);
+        if full && answer.number("/next") > 0 {
             line(&format!("There are older ones: add --before {}.", answer.text("/next")));
         }
     });

@@ -88,7 +88,7 @@ pub(super) fn run(context: &Context, verb: Init) -> Outcome {
     context.printer.answer(&told, || {
         line(&format!("Made a node for {} in {}.\n", founding.org, dir.display()));
         context.printer.fields(&[
-            ("Fingerprint", groups(&founded.fingerprint.to_string()).join("\n               ")),
+            ("Fingerprint", groups(&founded.fingerprint.to_string()).join("\n")),
             ("Administrator", founding.administrator.clone()),
             ("Password", format!("{}   (shown this once)", founded.password)),
         ]);

@@ -72,16 +72,20 @@ pub(super) async fn run(context: &Context, verb: Ledger) -> Outcome {
         Ledger::Export { file } => export(context, &client, &file).await,
         Ledger::Show { about: Some(record), .. } => {
             let answer = client.get(&["records", &record.to_string(), "log"]).send().await?;
-            context.printer.answer(&answer, || show(context, &answer));
+            context.printer.answer(&answer, || show_entries(context, answer.items("/entries")));
             Ok(())
         }
         Ledger::Show { from, limit, .. } => {
-            let from = match from {
-                Some(from) => from,
-                None => checkpoint(&client).await?.size().saturating_sub(u64::from(limit)),
-            };
+            let size = checkpoint(&client).await?.size();
+            let from = from.unwrap_or(size.saturating_sub(u64::from(limit)));
             let answer = client.get(&["ledger", "entries"]).query("from", from).query("limit", limit).send().await?;
-            context.printer.answer(&answer, || show(context, &answer));
+            context.printer.answer(&answer, || {
+                show_entries(context, answer.items("/entries"));
+                let next = answer.number("/next");
+                if next > 0 && next < size {
+                    line(&format!("There are more: add --from {next}."));
+                }
+            });
             Ok(())
         }
     }
@@ -109,12 +113,13 @@ struct ProvenEntry {
 }
 
 impl Proof {
-    /// The leaf's hash in the tree: of salt and entry where these are there, as it was kept where they were erased.
+    /// The leaf's hash in the tree: of salt and entry where these are there, of what was kept where they were erased.
     fn leaf(&self) -> Hash {
-        match (&self.salt, &self.entry.entry) {
-            (Some(salt), Some(entry)) => merkle::leaf_hash(Digest::of_parts(&[salt.as_bytes(), entry.get().as_bytes()]).as_bytes()),
-            _ => *self.entry.leaf.as_bytes(),
-        }
+        let leaf = match (&self.salt, &self.entry.entry) {
+            (Some(salt), Some(entry)) => Digest::of_parts(&[salt.as_bytes(), entry.get().as_bytes()]),
+            _ => self.entry.leaf,
+        };
+        merkle::leaf_hash(leaf.as_bytes())
     }
 
     /// The size of the tree in which the entry was found to be; nothing if it was not.
@@ -164,13 +169,6 @@ async fn export(context: &Context, client: &Client, path: &Path) -> Outcome {
         line(&format!("Anyone can check it: samverkan ledger verify {} --card CARD", path.display()));
     });
     Ok(())
-}
-
-fn show(context: &Context, answer: &Value) {
-    show_entries(context, answer.items("/entries"));
-    if answer.number("/next") > 0 {
-        line(&format!("There are more: add --from {}.", answer.text("/next")));
-    }
 }
 
 fn show_entries(context: &Context, entries: &[Value]) {

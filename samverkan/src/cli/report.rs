@@ -89,6 +89,8 @@ pub(super) enum Report {
         /// Show who would get it and why, and release nothing
         #[arg(long)]
         preview: bool,
+        #[command(flatten)]
+        purpose: ForPurpose,
     },
     /// List records, newest first
     List {
@@ -121,8 +123,8 @@ pub(super) async fn run(context: &Context, verb: Report) -> Outcome {
         Report::Submit { draft } => submit(context, &draft).await?,
         Report::Approve { record } => decide::approve(context, &record).await?,
         Report::Reject { record, reason } => decide::reject(context, &record, &reason).await?,
-        Report::Release { record, preview: true } => decide::preview(context, &record).await?,
-        Report::Release { record, preview: false } => decide::release(context, &record).await?,
+        Report::Release { record, preview: true, purpose } => decide::preview(context, &record, &purpose).await?,
+        Report::Release { record, preview: false, .. } => decide::release(context, &record).await?,
         Report::List { stage, kind, from, flagged, limit, purpose } => {
             let client = context.client()?;
             let purpose = purpose.get(&client).await?;

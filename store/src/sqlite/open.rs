@@ -20,7 +20,7 @@ use super::{ReadOnly, Sqlite, SqliteReader, Transaction, Writer};
 const OLDEST_SQLITE: i32 = 3_051_003;
 
 /// Bytes in a page. WHY: measured against 8192 and 16384; see `docs/protocol/store.md`.
-const PAGE: u32 = 4096;
+pub(super) const PAGE: u32 = 4096;
 
 /// Statements kept prepared by a connection, more than there are in this crate.
 const STATEMENTS: usize = 128;
@@ -225,13 +225,16 @@ fn write_ahead(connection: &Connection, options: &Options) -> Result<(), OpenErr
     connection.pragma_update(None, "synchronous", "FULL")?;
     let secure: i64 = connection.pragma_update_and_check(None, "secure_delete", true, |row| row.get(0))?;
     debug_assert_eq!(secure, 1);
-    let page: u32 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
-    let log_pages = u64::from(options.log_kib) * 1024 / u64::from(page.max(512));
+    // Where content lies in a row depends on it.
+    if connection.pragma_query_value(None, "page_size", |row| row.get::<_, u32>(0))? != PAGE {
+        return Err(OpenError::Foreign);
+    }
+    let log_pages = u64::from(options.log_kib) * 1024 / u64::from(PAGE);
     let discard = |_: &rusqlite::Row<'_>| Ok(());
     connection.pragma_update_and_check(None, "wal_autocheckpoint", i64::try_from(log_pages.max(1)).unwrap_or(i64::MAX), discard)?;
     connection.pragma_update_and_check(None, "journal_size_limit", i64::from(options.log_kib) * 1024, discard)?;
     if let Some(bytes) = options.max_bytes {
-        let pages = i64::try_from(bytes / u64::from(page.max(512))).unwrap_or(i64::MAX);
+        let pages = i64::try_from(bytes / u64::from(PAGE)).unwrap_or(i64::MAX);
         connection.pragma_update_and_check(None, "max_page_count", pages.max(1), discard)?;
     }
     Ok(())

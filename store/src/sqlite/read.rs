@@ -75,7 +75,7 @@ impl<Access: Send> Reader for Sqlite<Access> {
     }
 
     fn content(&self, id: &RecordId) -> StoreResult<Option<ContentRow>> {
-        let sql = "SELECT wrapped, ciphertext FROM record JOIN content_key ON content_key.seq = record.content JOIN content ON content.seq = record.content WHERE id = ?1";
+        let sql = "SELECT wrapped, ciphertext FROM record JOIN content_key ON content_key.seq = record.content JOIN header ON header.record = record.seq WHERE id = ?1";
         first(&self.connection, sql, [id.0.as_bytes()], |columns| Ok(ContentRow { wrapped_key: columns.vec()?, ciphertext: columns.vec()? }))
     }
 

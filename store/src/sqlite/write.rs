@@ -15,6 +15,7 @@ use node::rows::{
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::open::PAGE;
 use super::read::seq_of_number;
 use super::row::{Columns, change, fault, first, prepare};
 use crate::stored::{self, Code, OutgoingColumns, integer};
@@ -111,7 +112,7 @@ impl Writing<'_> {
     }
 
     fn new_record(&mut self, row: &RecordRow, content: Option<&ContentRow>) -> StoreResult<()> {
-        let content = content.map(|content| self.new_content(content)).transpose()?;
+        let key = content.map(|content| self.new_key(content)).transpose()?;
         let seq = self.insert(
             "INSERT INTO record (id, kind, originator, number, version, agreement, created, retain_until, stage, condition, drafted_by,
                  submitted_by, approved_by, sent_back, came_from, arrived, flagged, consent, content)
@@ -135,11 +136,14 @@ impl Writing<'_> {
                 row.arrived.as_ms(),
                 row.flagged,
                 row.grant.as_ref().map(|id| id.0.as_bytes()),
-                content,
+                key,
             ],
         )?;
         let (ed25519, ml_dsa_65) = signatures(row);
-        self.run("INSERT INTO header (record, bytes, ed25519, ml_dsa_65) VALUES (?1, ?2, ?3, ?4)", params![seq, row.header, ed25519, ml_dsa_65])?;
+        self.run(
+            "INSERT INTO header (record, bytes, ed25519, ml_dsa_65, shelter, ciphertext) VALUES (?1, ?2, ?3, ?4, zeroblob(?5), ?6)",
+            params![seq, row.header, ed25519, ml_dsa_65, header_shelter(row)?, content.map(|content| &content.ciphertext)],
+        )?;
         self.last = Some((row.id, seq));
         self.link(seq, &stored::targets(&row.header))
     }
@@ -158,12 +162,13 @@ impl Writing<'_> {
         )?;
         let Some((seq, id)) = found else { return Err(absent(&format!("record {} version {}", row.number, row.version))) };
         if id != row.id {
-            self.new_header(seq, row)?;
+            self.new_id(seq, row)?;
         }
         let (ed25519, ml_dsa_65) = signatures(row);
         self.run(
-            "UPDATE header SET ed25519 = ?2, ml_dsa_65 = ?3 WHERE record = ?1 AND (ed25519 IS NOT ?2 OR ml_dsa_65 IS NOT ?3)",
-            params![seq, ed25519, ml_dsa_65],
+            "UPDATE header SET bytes = ?2, ed25519 = ?3, ml_dsa_65 = ?4, shelter = zeroblob(?5)
+             WHERE record = ?1 AND (bytes IS NOT ?2 OR ed25519 IS NOT ?3 OR ml_dsa_65 IS NOT ?4)",
+            params![seq, row.header, ed25519, ml_dsa_65, header_shelter(row)?],
         )?;
         self.run(
             "UPDATE record SET stage = ?2, condition = ?3, drafted_by = ?4, submitted_by = ?5, approved_by = ?6, sent_back = ?7, came_from = ?8,
@@ -187,8 +192,7 @@ impl Writing<'_> {
         Ok(())
     }
 
-    fn new_header(&self, seq: i64, row: &RecordRow) -> StoreResult<()> {
-        self.run("UPDATE header SET bytes = ?2 WHERE record = ?1", params![seq, row.header])?;
+    fn new_id(&self, seq: i64, row: &RecordRow) -> StoreResult<()> {
         self.run(
             "UPDATE record SET id = ?2, kind = ?3, agreement = ?4, created = ?5, retain_until = ?6 WHERE seq = ?1",
             params![seq, row.id.0.as_bytes(), row.kind.code(), row.agreement.as_str(), row.created.as_ms(), row.retain_until.as_ms()],
@@ -197,29 +201,31 @@ impl Writing<'_> {
         self.link(seq, &stored::targets(&row.header))
     }
 
-    fn new_content(&self, content: &ContentRow) -> StoreResult<i64> {
-        let seq = self.insert("INSERT INTO content_key (wrapped) VALUES (?1)", [&content.wrapped_key])?;
-        self.run("INSERT INTO content (seq, ciphertext) VALUES (?1, ?2)", params![seq, content.ciphertext])?;
-        Ok(seq)
+    fn new_key(&self, content: &ContentRow) -> StoreResult<i64> {
+        self.insert("INSERT INTO content_key (wrapped) VALUES (?1)", [&content.wrapped_key])
     }
 
     fn content(&mut self, id: &RecordId, content: &ContentRow) -> StoreResult<()> {
         let seq = self.seq_held(id)?;
         self.drop_content(seq)?;
-        let content = self.new_content(content)?;
-        self.run("UPDATE record SET content = ?2 WHERE seq = ?1", params![seq, content])
+        let key = self.new_key(content)?;
+        self.run("UPDATE record SET content = ?2 WHERE seq = ?1", params![seq, key])?;
+        self.run("UPDATE header SET ciphertext = ?2 WHERE record = ?1", params![seq, content.ciphertext])
+    }
+
+    /// The row of the key of a record's content, if it has content.
+    fn key(&self, seq: i64) -> StoreResult<Option<i64>> {
+        let found = first(self.connection, "SELECT content FROM record WHERE seq = ?1", [seq], |columns| columns.optional(Columns::integer))?;
+        Ok(found.flatten())
     }
 
     /// Destroys the content that a record has, but not its pieces.
     fn drop_content(&self, seq: i64) -> StoreResult<()> {
-        let Some(content) = first(self.connection, "SELECT content FROM record WHERE seq = ?1", [seq], |columns| columns.optional(Columns::integer))?.flatten()
-        else {
-            return Ok(());
-        };
+        let Some(key) = self.key(seq)? else { return Ok(()) };
         // As many zeros as there were bytes: SQLite then writes over the row where it lies.
-        self.run("UPDATE content_key SET wrapped = zeroblob(length(wrapped)) WHERE seq = ?1", [content])?;
+        self.run("UPDATE content_key SET wrapped = zeroblob(length(wrapped)) WHERE seq = ?1", [key])?;
         self.run("UPDATE record SET content = NULL WHERE seq = ?1", [seq])?;
-        self.run("DELETE FROM content WHERE seq = ?1", [content])
+        self.run("UPDATE header SET ciphertext = NULL WHERE record = ?1", [seq])
     }
 
     fn destroy(&mut self, seq: i64) -> StoreResult<()> {
@@ -254,11 +260,10 @@ impl Writing<'_> {
         let what = || absent(&format!("record {number} version {version} with content"));
         let seq = seq_of_number(self.connection, &row.record)?.ok_or_else(what)?;
         // A piece of a record whose content is gone would never be destroyed.
-        let kept = first(self.connection, "SELECT content FROM record WHERE seq = ?1", [seq], |columns| columns.optional(Columns::integer))?.flatten();
-        kept.ok_or_else(what)?;
+        self.key(seq)?.ok_or_else(what)?;
         self.run(
-            "REPLACE INTO piece (record, attachment, place, leaf, ciphertext) VALUES (?1, ?2, ?3, ?4, ?5)",
-            params![seq, row.attachment, integer(row.index)?, row.leaf, row.ciphertext],
+            "REPLACE INTO piece (record, attachment, place, leaf, shelter, ciphertext) VALUES (?1, ?2, ?3, ?4, zeroblob(?5), ?6)",
+            params![seq, row.attachment, integer(row.index)?, row.leaf, shelter(row.leaf.len())?, row.ciphertext],
         )
     }
 
@@ -388,6 +393,20 @@ impl Writing<'_> {
 /// A batch that names what is not there was not decided on this store's state.
 fn absent(what: &str) -> StoreError {
     StoreError::Failed(format!("there is no {what}"))
+}
+
+/// How many zeros go between `before` bytes of a row and its ciphertext, so that no ciphertext is in the tree.
+///
+/// Of a row with more bytes than a page has less 35, the tree holds at most that many, from its start (section 1.6 of
+/// SQLite's file format).
+fn shelter(before: usize) -> StoreResult<i64> {
+    let in_tree = usize::try_from(PAGE - 35).unwrap_or(usize::MAX);
+    i64::try_from(in_tree.saturating_sub(before)).map_err(|_| StoreError::Failed("a header is too long".to_owned()))
+}
+
+fn header_shelter(row: &RecordRow) -> StoreResult<i64> {
+    let (ed25519, ml_dsa_65) = signatures(row);
+    shelter(row.header.len() + ed25519.map_or(0, <[u8]>::len) + ml_dsa_65.map_or(0, <[u8]>::len))
 }
 
 fn signatures(row: &RecordRow) -> (Option<&[u8]>, Option<&[u8]>) {

@@ -17,17 +17,18 @@ pub(super) fn small_policy(tree: &Tree) -> Faults {
 }
 
 pub(super) fn named_paths(tree: &Tree) -> Faults {
-    let page = tree.text("ARCHITECTURE.md").unwrap_or("`ARCHITECTURE.md/`");
+    let page = tree.text("ARCHITECTURE.md").unwrap_or("`docs/ARCHITECTURE.md`");
     let linked = page.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
-    let words = page.split('`').skip(1).step_by(2).chain(linked).filter(|word| is_path(word));
-    Ok(words.filter(|path| !root().join(path.trim_end_matches('/')).exists()).map(|path| format!("{path} does not exist")).collect())
+    let words = page.split('`').skip(1).step_by(2).chain(linked).map(|word| word.trim_end_matches('/'));
+    let missing = words.filter(|word| is_path(word) && !root().join(word).exists() && tree.ending(&[&format!("/src/{word}")]).next().is_none());
+    Ok(missing.map(|path| format!("{path} does not exist")).collect())
 }
 
-/// Whether a word is meant as a path from the root: it begins with one of our folders, or ends like a file.
+/// Whether a word is meant as a path, from the root or from a room's `src`: it begins with one of our folders, or ends like a file.
 fn is_path(word: &str) -> bool {
     let plain = word.contains('/') && !word.starts_with('/') && word.chars().all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c));
     let ours = word.split('/').next().is_some_and(|first| root().join(first).is_dir());
-    plain && (ours || [".rs", ".md", ".md/", ".toml", ".sql"].iter().any(|ending| word.ends_with(ending)))
+    plain && (ours || [".rs", ".md", ".toml", ".sql"].iter().any(|ending| word.ends_with(ending)))
 }
 
 pub(super) fn protocol_pages(tree: &Tree) -> Faults {

@@ -19,8 +19,8 @@ mod texts;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::fs;
+use std::path::Path;
 
 use crate::case::{self, Case, hex, unhex};
 use cast::Cast;
@@ -28,8 +28,7 @@ use pen::Pen;
 pub(crate) use shelf::Shelf;
 
 /// The folders of vectors.
-pub(crate) const FOLDERS: [&str; 11] =
-    ["card", "agreement", "withdrawal", "record", "parcel", "receipt", "notice", "seal", "attachment", "marking", "grading"];
+pub(crate) const FOLDERS: [&str; 11] = ["card", "agreement", "withdrawal", "record", "parcel", "receipt", "notice", "seal", "attachment", "marking", "grading"];
 
 /// The vectors as they lie there.
 pub(crate) struct Old {

@@ -44,8 +44,7 @@ pub(crate) fn parcels(cast: &Cast, pen: &Pen) -> Shelf {
     let mut shelf = Shelf::new("parcel", "cbor");
     shelf.reader = Some("header");
     let text = header(cast, pen);
-    let subject =
-        Subject { pen, org: &cast.sapo, other: &cast.pst, stranger: &cast.pet, context: CONTEXT, payload: &text, budget: 256 * 1024 };
+    let subject = Subject { pen, org: &cast.sapo, other: &cast.pst, stranger: &cast.pet, context: CONTEXT, payload: &text, budget: 256 * 1024 };
     core(&mut shelf, &subject);
     headers(&mut shelf, &subject);
     shelf.reader = Some("parcel");
@@ -74,20 +73,30 @@ fn headers(shelf: &mut Shelf, subject: &Subject<'_>) {
     let long = format!(r#""checkpoint":"{}","seen""#, "a".repeat(8193));
     let (_, rest) = subject.payload.split_once(r#""checkpoint":"#).expect("a header has a checkpoint");
     let (note, _) = rest.split_once(r#","seen""#).expect("a header has a checkpoint");
-    edited(shelf, subject, "malformed", &[
-        ("to-oneself", r#""to":"no-pst""#, r#""to":"se-sapo""#, "Nobody sends to itself."),
-        ("sequence-0", r#""sequence":1"#, r#""sequence":0"#, "Parcels are counted from 1."),
-        ("first-with-previous", &zeros, &hash, "There is nothing before the first parcel."),
-        ("second-without-previous", r#""sequence":1"#, r#""sequence":2"#, "Only the first parcel has nothing before it."),
-        ("consistency-65", r#""consistency":[]"#, &format!(r#""consistency":[{proof}]"#), "A proof has at most 64 hashes."),
-        ("checkpoint-over-8-kib", &format!(r#""checkpoint":{note},"seen""#), &long, "A checkpoint is at most 8 KiB."),
-        ("array-for-object", named, &format!(r#"["record","{digest}"]"#), "An item stands in an array."),
-    ]);
-    edited(shelf, subject, "bad-json", &[
-        ("item-kind-unknown", r#""kind":"record""#, r#""kind":"letter""#, "There is no such kind of item."),
-        ("sequence-beyond-53-bits", r#""sequence":1"#, r#""sequence":9007199254740992"#, "A number that not every reader holds exactly."),
-        ("previous-short", &zeros, "00", "A digest has 64 digits."),
-    ]);
+    edited(
+        shelf,
+        subject,
+        "malformed",
+        &[
+            ("to-oneself", r#""to":"no-pst""#, r#""to":"se-sapo""#, "Nobody sends to itself."),
+            ("sequence-0", r#""sequence":1"#, r#""sequence":0"#, "Parcels are counted from 1."),
+            ("first-with-previous", &zeros, &hash, "There is nothing before the first parcel."),
+            ("second-without-previous", r#""sequence":1"#, r#""sequence":2"#, "Only the first parcel has nothing before it."),
+            ("consistency-65", r#""consistency":[]"#, &format!(r#""consistency":[{proof}]"#), "A proof has at most 64 hashes."),
+            ("checkpoint-over-8-kib", &format!(r#""checkpoint":{note},"seen""#), &long, "A checkpoint is at most 8 KiB."),
+            ("array-for-object", named, &format!(r#"["record","{digest}"]"#), "An item stands in an array."),
+        ],
+    );
+    edited(
+        shelf,
+        subject,
+        "bad-json",
+        &[
+            ("item-kind-unknown", r#""kind":"record""#, r#""kind":"letter""#, "There is no such kind of item."),
+            ("sequence-beyond-53-bits", r#""sequence":1"#, r#""sequence":9007199254740992"#, "A number that not every reader holds exactly."),
+            ("previous-short", &zeros, "00", "A digest has 64 digits."),
+        ],
+    );
 }
 
 fn whole(shelf: &mut Shelf, cast: &Cast, pen: &Pen) {
@@ -105,7 +114,8 @@ fn whole(shelf: &mut Shelf, cast: &Cast, pen: &Pen) {
     let of_two = |items: &[Vec<u8>]| cbor::array(&[signed_two.clone(), cbor::array(items)]);
     let notice = cbor::bytes(&notice);
     shelf.put("two-items", "accept", &of_two(&[item.clone(), notice.clone()]), "A record and a notice.").present = Some(vec![true, true]);
-    shelf.put("two-items-one-withheld", "accept", &of_two(&[cbor::null(), notice.clone()]), "The record is held back, the notice is there.").present = Some(vec![false, true]);
+    shelf.put("two-items-one-withheld", "accept", &of_two(&[cbor::null(), notice.clone()]), "The record is held back, the notice is there.").present =
+        Some(vec![false, true]);
     let mut changed = item.clone();
     changed.iter_mut().next_back().into_iter().for_each(|byte| *byte ^= 1);
     let mut bad = |name: &str, bytes: &[u8], why: &str| {
@@ -119,14 +129,36 @@ fn whole(shelf: &mut Shelf, cast: &Cast, pen: &Pen) {
     bad("parcel-trailing-byte", &[first(cast, pen), vec![0]].concat(), "A byte follows the parcel.");
     bad("parcel-of-three", &cbor::array(&[signed.clone(), cbor::array(std::slice::from_ref(&item)), cbor::null()]), "The array has three parts.");
     bad("parcel-indefinite", &cbor::array_indefinite(&[signed.clone(), cbor::array(std::slice::from_ref(&item))]), "The array is of indefinite length.");
-    bad("parcel-length-longer", &cbor::array_longer(&[signed.clone(), cbor::array(std::slice::from_ref(&item))]), "The array's length takes a byte more than it needs.");
-    bad("items-length-longer", &cbor::array(&[signed.clone(), cbor::array_longer(std::slice::from_ref(&item))]), "The length of the array of items takes a byte more than it needs.");
-    bad("header-length-longer", &cbor::array(&[cbor::bytes_longer(&message.encoded()), cbor::array(std::slice::from_ref(&item))]), "The header's length takes more bytes than it needs.");
+    bad(
+        "parcel-length-longer",
+        &cbor::array_longer(&[signed.clone(), cbor::array(std::slice::from_ref(&item))]),
+        "The array's length takes a byte more than it needs.",
+    );
+    bad(
+        "items-length-longer",
+        &cbor::array(&[signed.clone(), cbor::array_longer(std::slice::from_ref(&item))]),
+        "The length of the array of items takes a byte more than it needs.",
+    );
+    bad(
+        "header-length-longer",
+        &cbor::array(&[cbor::bytes_longer(&message.encoded()), cbor::array(std::slice::from_ref(&item))]),
+        "The header's length takes more bytes than it needs.",
+    );
     let theirs = pen.sign(&cast.pst, CONTEXT, header(cast, pen).as_bytes()).encoded();
-    shelf.put("parcel-not-theirs", "not-theirs", &cbor::array(&[cbor::bytes(&theirs), cbor::array(std::slice::from_ref(&item))]), "The recipient signed the header.");
+    shelf.put(
+        "parcel-not-theirs",
+        "not-theirs",
+        &cbor::array(&[cbor::bytes(&theirs), cbor::array(std::slice::from_ref(&item))]),
+        "The recipient signed the header.",
+    );
     let mut forged = message;
     forged.slots.reverse();
-    shelf.put("parcel-header-swapped", "bad-encoding", &cbor::array(&[cbor::bytes(&forged.encoded()), cbor::array(&[item])]), "The header's signatures stand in the wrong order.");
+    shelf.put(
+        "parcel-header-swapped",
+        "bad-encoding",
+        &cbor::array(&[cbor::bytes(&forged.encoded()), cbor::array(&[item])]),
+        "The header's signatures stand in the wrong order.",
+    );
 }
 
 /// A consent by se-sapo: no-pst may pass the record on to fi-supo.
@@ -202,7 +234,12 @@ fn others(shelf: &mut Shelf, cast: &Cast, pen: &Pen) {
     item(shelf, "item-agreement", &cbor::array(&[cbor::uint(2), agreement.clone()]), "A party's signature on an agreement.");
     item(shelf, "item-withdrawal", &cbor::array(&[cbor::uint(3), withdrawal.clone()]), "A party's withdrawal.");
     item(shelf, "item-notice", &notice_item(cast, pen), "A holder's notice.");
-    item(shelf, "item-withdrawal-as-notice", &cbor::array(&[cbor::uint(4), withdrawal.clone()]), "A withdrawal where a notice is said to be: it parses, and does not verify as one.");
+    item(
+        shelf,
+        "item-withdrawal-as-notice",
+        &cbor::array(&[cbor::uint(4), withdrawal.clone()]),
+        "A withdrawal where a notice is said to be: it parses, and does not verify as one.",
+    );
     let piece = |attachment: u64, index: u64, proof: &[u8], bytes: &[u8]| {
         let record = cbor::bytes(texts::record_id().as_bytes());
         cbor::array(&[cbor::uint(1), record, cbor::uint(attachment), cbor::uint(index), cbor::bytes(proof), cbor::bytes(bytes)])
@@ -215,7 +252,11 @@ fn others(shelf: &mut Shelf, cast: &Cast, pen: &Pen) {
     bad("item-piece-proof-uneven", &piece(0, 0, &[7; 33], b"the rest"), "A proof is whole hashes.");
     bad("item-piece-proof-65", &piece(0, 0, &[7; 65 * 32], b"the rest"), "A proof has at most 64 hashes.");
     let record = cbor::bytes(&[1; 31]);
-    bad("item-piece-record-31", &cbor::array(&[cbor::uint(1), record, cbor::uint(0), cbor::uint(0), cbor::bytes(&[]), cbor::bytes(b"rest")]), "A record's id is 32 bytes.");
+    bad(
+        "item-piece-record-31",
+        &cbor::array(&[cbor::uint(1), record, cbor::uint(0), cbor::uint(0), cbor::bytes(&[]), cbor::bytes(b"rest")]),
+        "A record's id is 32 bytes.",
+    );
     bad("item-kind-5", &cbor::array(&[cbor::uint(5), agreement.clone()]), "There is no such kind of item.");
     bad("item-agreement-of-three", &cbor::array(&[cbor::uint(2), agreement, cbor::null()]), "An agreement has two parts.");
     bad("item-empty", &[], "No bytes.");

@@ -67,17 +67,59 @@ pub(crate) fn markings() -> Shelf {
         case.shown = Some(shown.to_owned());
     };
     put("least", r#"{"classification":"se:open","tlp":"clear"}"#, None, "ÖPPEN TLP:CLEAR", "The least restrictive marking.");
-    put("two-parts", r#"{"classification":"se:h","tlp":"amber+strict","handling":["h1"]}"#, None, "HEMLIG TLP:AMBER+STRICT H1", "A classification, a label and a handling code.");
+    put(
+        "two-parts",
+        r#"{"classification":"se:h","tlp":"amber+strict","handling":["h1"]}"#,
+        None,
+        "HEMLIG TLP:AMBER+STRICT H1",
+        "A classification, a label and a handling code.",
+    );
     let full = r#"{"classification":"eu:secret","tlp":"red","pap":"amber","handling":["h0","h1","h2","h3"],"caveats":["originator-control","national-only"],"releasable-to":["fi-supo","no-pst"]}"#;
     put("full", full, None, "SECRET UE/EU SECRET TLP:RED PAP:AMBER H0 H1 H2 H3 ORIGINATOR-CONTROL NATIONAL-ONLY REL fi-supo,no-pst", "Every part.");
-    put("releasable-to-nobody", r#"{"classification":"se:k","tlp":"red","releasable-to":[]}"#, None, "KONFIDENTIELL TLP:RED REL ", "An empty list is a limit, unlike no list.");
-    put("classification-unknown", r#"{"classification":"xx:what","tlp":"clear"}"#, Some("xx:what"), "XX:WHAT TLP:CLEAR", "A classification that nobody knows stands above all.");
+    put(
+        "releasable-to-nobody",
+        r#"{"classification":"se:k","tlp":"red","releasable-to":[]}"#,
+        None,
+        "KONFIDENTIELL TLP:RED REL ",
+        "An empty list is a limit, unlike no list.",
+    );
+    put(
+        "classification-unknown",
+        r#"{"classification":"xx:what","tlp":"clear"}"#,
+        Some("xx:what"),
+        "XX:WHAT TLP:CLEAR",
+        "A classification that nobody knows stands above all.",
+    );
     put("tlp-unknown", r#"{"classification":"se:k","tlp":"ex:chr"}"#, Some("ex:chr"), "KONFIDENTIELL TLP:EX:CHR", "A label that nobody knows.");
-    put("pap-unknown", r#"{"classification":"se:k","tlp":"red","pap":"white"}"#, Some("white"), "KONFIDENTIELL TLP:RED PAP:WHITE", "Permissible actions that nobody knows.");
-    put("handling-unknown", r#"{"classification":"se:k","tlp":"red","handling":["h1","h9"]}"#, Some("h9"), "KONFIDENTIELL TLP:RED H1 H9", "A handling code that nobody knows.");
-    put("caveat-unknown", r#"{"classification":"se:k","tlp":"red","caveats":["eyes-only"]}"#, Some("eyes-only"), "KONFIDENTIELL TLP:RED EYES-ONLY", "A caveat that nobody knows.");
+    put(
+        "pap-unknown",
+        r#"{"classification":"se:k","tlp":"red","pap":"white"}"#,
+        Some("white"),
+        "KONFIDENTIELL TLP:RED PAP:WHITE",
+        "Permissible actions that nobody knows.",
+    );
+    put(
+        "handling-unknown",
+        r#"{"classification":"se:k","tlp":"red","handling":["h1","h9"]}"#,
+        Some("h9"),
+        "KONFIDENTIELL TLP:RED H1 H9",
+        "A handling code that nobody knows.",
+    );
+    put(
+        "caveat-unknown",
+        r#"{"classification":"se:k","tlp":"red","caveats":["eyes-only"]}"#,
+        Some("eyes-only"),
+        "KONFIDENTIELL TLP:RED EYES-ONLY",
+        "A caveat that nobody knows.",
+    );
     for (code, shown) in CLASSIFICATIONS {
-        put(&format!("known-{}", code.replace(':', "-")), &format!(r#"{{"classification":"{code}","tlp":"clear"}}"#), None, &format!("{shown} TLP:CLEAR"), "A classification that is known.");
+        put(
+            &format!("known-{}", code.replace(':', "-")),
+            &format!(r#"{{"classification":"{code}","tlp":"clear"}}"#),
+            None,
+            &format!("{shown} TLP:CLEAR"),
+            "A classification that is known.",
+        );
     }
     let mut bad = |name: &str, result: &str, text: &str, why: &str| {
         shelf.add(Case::new(name, result, why)).text = Some(text.to_owned());
@@ -122,23 +164,43 @@ const CLASSIFICATIONS: [(&str, &str); 17] = [
 
 fn joins(shelf: &mut Shelf) {
     let mut put = |name: &str, (a, b, joined): (&str, &str, &str), (a_covers_b, b_covers_a): (bool, bool), why: &str| {
-        shelf.add(Case::new(name, "accept", why)).join =
-            Some(Join { a: a.to_owned(), b: b.to_owned(), joined: joined.to_owned(), a_covers_b, b_covers_a });
+        shelf.add(Case::new(name, "accept", why)).join = Some(Join { a: a.to_owned(), b: b.to_owned(), joined: joined.to_owned(), a_covers_b, b_covers_a });
     };
     let open = r#"{"classification":"se:open","tlp":"clear"}"#;
     let secret = r#"{"classification":"se:h","tlp":"green"}"#;
     put("join-higher", (open, secret, secret), (false, true), "The higher of each part.");
     let (se, eu) = (r#"{"classification":"se:k","tlp":"red"}"#, r#"{"classification":"eu:confidential","tlp":"red"}"#);
     put("join-same-level", (se, eu, se), (true, true), "Of two classifications on one level the first stays.");
-    let (h1, h2) = (r#"{"classification":"se:k","tlp":"red","handling":["h1"]}"#, r#"{"classification":"se:k","tlp":"red","handling":["h2"],"caveats":["national-only"]}"#);
-    put("join-restrictive-sets", (h1, h2, r#"{"classification":"se:k","tlp":"red","handling":["h1","h2"],"caveats":["national-only"]}"#), (false, false), "Restrictive sets unite.");
-    let (wide, narrow) = (r#"{"classification":"se:k","tlp":"red","releasable-to":["fi-supo","no-pst"]}"#, r#"{"classification":"se:k","tlp":"red","releasable-to":["dk-pet","no-pst"]}"#);
-    put("join-permissive-lists", (wide, narrow, r#"{"classification":"se:k","tlp":"red","releasable-to":["no-pst"]}"#), (false, false), "Permissive lists intersect.");
+    let (h1, h2) = (
+        r#"{"classification":"se:k","tlp":"red","handling":["h1"]}"#,
+        r#"{"classification":"se:k","tlp":"red","handling":["h2"],"caveats":["national-only"]}"#,
+    );
+    put(
+        "join-restrictive-sets",
+        (h1, h2, r#"{"classification":"se:k","tlp":"red","handling":["h1","h2"],"caveats":["national-only"]}"#),
+        (false, false),
+        "Restrictive sets unite.",
+    );
+    let (wide, narrow) = (
+        r#"{"classification":"se:k","tlp":"red","releasable-to":["fi-supo","no-pst"]}"#,
+        r#"{"classification":"se:k","tlp":"red","releasable-to":["dk-pet","no-pst"]}"#,
+    );
+    put(
+        "join-permissive-lists",
+        (wide, narrow, r#"{"classification":"se:k","tlp":"red","releasable-to":["no-pst"]}"#),
+        (false, false),
+        "Permissive lists intersect.",
+    );
     put("join-list-with-none", (se, wide, wide), (false, true), "A list limits; none does not.");
     let pap = r#"{"classification":"se:k","tlp":"red","pap":"clear"}"#;
     put("join-pap-with-none", (se, pap, pap), (false, true), "What is stated stands above what is not.");
     let unknown = r#"{"classification":"se:begransad","tlp":"ex:chr"}"#;
-    put("join-unknown", (r#"{"classification":"se:kh","tlp":"red"}"#, unknown, unknown), (false, true), "What nobody knows restricts more than anything known.");
+    put(
+        "join-unknown",
+        (r#"{"classification":"se:kh","tlp":"red"}"#, unknown, unknown),
+        (false, true),
+        "What nobody knows restricts more than anything known.",
+    );
 }
 
 pub(crate) fn gradings() -> Shelf {

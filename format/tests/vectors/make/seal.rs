@@ -40,8 +40,7 @@ fn seal(old: &Old, name: &str, org: &Org, plain: &[u8], info: &[u8], aad: &[u8])
     }
     old.note_change();
     let key = XWing::sk_to_pk(&secret(org));
-    let (encapsulated, ciphertext) =
-        hpke::single_shot_seal::<AesGcm256, Kdf, XWing>(&OpModeS::Base, &key, info, plain, aad).expect("the key seals");
+    let (encapsulated, ciphertext) = hpke::single_shot_seal::<AesGcm256, Kdf, XWing>(&OpModeS::Base, &key, info, plain, aad).expect("the key seals");
     Sealed { encapsulated: encapsulated.to_bytes().to_vec(), ciphertext }
 }
 
@@ -83,7 +82,12 @@ pub(crate) fn envelopes(cast: &Cast, pen: &Pen, old: &Old) -> Shelf {
     };
     let flip = |bytes: &mut Vec<u8>, at: usize| bytes.iter_mut().skip(at).take(1).for_each(|byte| *byte ^= 1);
     put("encapsulation-changed", "not-opened", &changed(&|s| flip(&mut s.encapsulated, 0)), "One bit of the ML-KEM part of the encapsulation is changed.");
-    put("encapsulation-x25519-changed", "not-opened", &changed(&|s| flip(&mut s.encapsulated, 1100)), "One bit of the X25519 part of the encapsulation is changed.");
+    put(
+        "encapsulation-x25519-changed",
+        "not-opened",
+        &changed(&|s| flip(&mut s.encapsulated, 1100)),
+        "One bit of the X25519 part of the encapsulation is changed.",
+    );
     put("ciphertext-changed", "not-opened", &changed(&|s| flip(&mut s.ciphertext, 0)), "One bit of the ciphertext is changed.");
     put("ciphertext-short", "not-opened", &changed(&|s| s.ciphertext.truncate(s.ciphertext.len() - 1)), "The last byte of the ciphertext is missing.");
     put("ciphertext-empty", "not-opened", &changed(&|s| s.ciphertext.clear()), "There is no ciphertext.");
@@ -102,7 +106,8 @@ pub(crate) fn envelopes(cast: &Cast, pen: &Pen, old: &Old) -> Shelf {
     put("suite-longer", "bad-encoding", &cbor::array(&longer), "The suite's number takes a byte more than it needs.");
     put("trailing-byte", "bad-encoding", &[cbor::array(&sound), vec![0]].concat(), "A byte follows the envelope.");
     put("empty", "bad-encoding", &[], "No bytes.");
-    shelf.put_filled("too-large", "too-large", (&[], 0, MAX_ENVELOPE + 1, &[]), "One byte more than an envelope may have; nothing of it is read.").opener = Some(pst.to_owned());
+    shelf.put_filled("too-large", "too-large", (&[], 0, MAX_ENVELOPE + 1, &[]), "One byte more than an envelope may have; nothing of it is read.").opener =
+        Some(pst.to_owned());
     for case in shelf.cases.iter_mut().filter(|case| case.result == "accept") {
         case.opens = Some("../parcel/first.cbor".to_owned());
     }

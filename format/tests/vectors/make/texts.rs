@@ -115,7 +115,8 @@ pub(crate) fn parcel(cast: &Cast, items: &[(&str, Vec<u8>)]) -> String {
 /// The receipt for that parcel.
 pub(crate) fn receipt(cast: &Cast, pen: &Pen) -> String {
     let header = parcel::header(cast, pen);
-    let outcomes: Vec<String> = parcel::items(cast, pen).iter().map(|(_, bytes)| format!(r#"{{"item":"{}","result":"accepted"}}"#, Digest::of(bytes))).collect();
+    let outcomes: Vec<String> =
+        parcel::items(cast, pen).iter().map(|(_, bytes)| format!(r#"{{"item":"{}","result":"accepted"}}"#, Digest::of(bytes))).collect();
     let at = "2026-11-22T08:31:02.000Z".parse().expect("a time written here");
     let cosignature = checkpoint(&cast.sapo).cosign("no-pst/ledger", &cast.pst.ed25519, at).expect("the key signs");
     format!(

@@ -12,13 +12,20 @@ use crate::view::record::{ListQuery, RecordLine, RecordPage};
 
 pub(crate) async fn list(mut desk: Desk, Query(query): Query<ListQuery>) -> Result<View<RecordPage>, Problem> {
     let query = read(query)?;
+    let next = after(&desk, query.clone()).await?;
     let Outcome::Listed(released) = desk.execute(Command::List(Box::new(query))).await? else { return Err(Problem::odd_outcome()) };
     let (asker, now) = (desk.asker(), desk.now());
     let rows = desk.take(released)?;
-    let next = rows.last().map(|(place, _)| *place);
     let seen = rows.iter().filter(|(_, view)| visible(&view.row, asker, now));
     let records = seen.map(|(_, view)| RecordLine::of(view)).collect::<Result<_, _>>()?;
     Ok(View(RecordPage { records, next }))
+}
+
+/// Where the next page begins, if this one is full: by what is kept, of which the asker may see less.
+async fn after(desk: &Desk, query: RecordQuery) -> Result<Option<u64>, Problem> {
+    let limit = query.limit;
+    let kept = desk.read(move |reader| reader.records(&query)).await?;
+    Ok(kept.last().filter(|_| kept.len() == limit).map(|(place, _)| *place))
 }
 
 fn read(query: ListQuery) -> Result<RecordQuery, Problem> {

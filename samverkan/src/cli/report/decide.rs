@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::named;
 use crate::answer::Answer as _;
-use crate::cli::Context;
+use crate::cli::{Context, ForPurpose};
 use crate::failure::Outcome;
 use crate::print::line;
 use crate::reference::Reference;
@@ -24,8 +24,10 @@ pub(super) async fn reject(context: &Context, record: &Reference, reason: &str) 
     Ok(())
 }
 
-pub(super) async fn preview(context: &Context, record: &Reference) -> Outcome {
-    let answer = context.client()?.get(&["records", &record.to_string(), "preview"]).send().await?;
+pub(super) async fn preview(context: &Context, record: &Reference, purpose: &ForPurpose) -> Outcome {
+    let client = context.client()?;
+    let purpose = purpose.get(&client).await?;
+    let answer = client.get(&["records", &record.to_string(), "preview"]).purpose(&purpose).send().await?;
     context.printer.answer(&answer, || {
         let (yes, no): (Vec<&Value>, Vec<&Value>) = (answer.items("/permitted").iter().collect(), answer.items("/refused").iter().collect());
         line(&format!("If {record} were released now"));

@@ -4,7 +4,8 @@
 -- 1970. Ids, digests and hashes are blobs of 32 bytes. What grows with every act is only ever appended to, apart from
 -- one index, that of record ids, whose order is random.
 
--- A record, without the bytes that are long. `content` is the row of its content; null when there is none, or no more.
+-- A record, without the bytes that are long. `content` is the row of its content's key; null when there is no content,
+-- or no more.
 CREATE TABLE record (
     seq          INTEGER PRIMARY KEY,
     id           BLOB    NOT NULL,
@@ -36,12 +37,16 @@ CREATE INDEX record_originator ON record (originator);
 CREATE INDEX record_flagged ON record (flagged) WHERE flagged = 1;
 CREATE INDEX record_due ON record (retain_until) WHERE content IS NOT NULL;
 
--- The exact signed bytes and the two signatures.
+-- The exact signed bytes, the two signatures, and the content. SQLite keeps the first part of a row in the tree, and a
+-- tree that is reordered can leave copies of that part behind; the rest lies in pages of its own, which are never copied
+-- and are zeroed when they are given up. `shelter` is as many zeros as it takes for content to be in the rest.
 CREATE TABLE header (
-    record    INTEGER PRIMARY KEY REFERENCES record (seq),
-    bytes     BLOB NOT NULL,
-    ed25519   BLOB,
-    ml_dsa_65 BLOB
+    record     INTEGER PRIMARY KEY REFERENCES record (seq),
+    bytes      BLOB NOT NULL,
+    ed25519    BLOB,
+    ml_dsa_65  BLOB,
+    shelter    BLOB NOT NULL,
+    ciphertext BLOB
 ) STRICT;
 
 -- A row of the port: record and header together. CROSS fixes the order of the two.
@@ -51,16 +56,10 @@ SELECT seq, id, bytes, ed25519, ml_dsa_65, kind, originator, number, version, ag
 FROM record CROSS JOIN header ON header.record = record.seq;
 
 -- Wrapped content keys. Rows are only ever appended, and to destroy a key is to write zeros over it where it lies: so
--- no copy of a row is ever made by the tree's own reordering, and none can be left behind.
+-- no copy of a key is ever made. New content of a draft has a new row here.
 CREATE TABLE content_key (
     seq     INTEGER PRIMARY KEY,
     wrapped BLOB NOT NULL
-) STRICT;
-
--- Content under those keys. New content of a draft is a new row.
-CREATE TABLE content (
-    seq        INTEGER PRIMARY KEY REFERENCES content_key (seq),
-    ciphertext BLOB NOT NULL
 ) STRICT;
 
 CREATE TABLE piece (
@@ -69,6 +68,7 @@ CREATE TABLE piece (
     attachment INTEGER NOT NULL,
     place      INTEGER NOT NULL,
     leaf       BLOB    NOT NULL,
+    shelter    BLOB    NOT NULL,
     ciphertext BLOB    NOT NULL
 ) STRICT;
 CREATE UNIQUE INDEX piece_place ON piece (record, attachment, place);

@@ -7,6 +7,7 @@
 mod fill;
 mod limit;
 mod measure;
+#[path = "../../tests/pair/mod.rs"]
 mod pair;
 
 use std::process::ExitCode;

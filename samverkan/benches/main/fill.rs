@@ -17,9 +17,7 @@ use crate::pair::Outcome;
 
 /// Adds received records until the store has `total`.
 pub(crate) fn records(data: &Path, total: u64) -> Outcome {
-    let path = ["store.db", "samverkan.db", "node.db", "store.sqlite", "samverkan.sqlite"].iter().map(|name| data.join(name)).find(|path| path.exists());
-    let path = path.ok_or("no store in the data folder")?;
-    let mut store = Sqlite::open(&path, &store::Options::default())?;
+    let mut store = Sqlite::open(&data.join("samverkan.db"), &store::Options::default())?;
     let have = store.counts()?.records;
     let mut frontier = Frontier::load(store.opening()?.ledger_size, &LedgerTree(&store))?;
     let now = Timestamp::from_date("2026-11-22")?;

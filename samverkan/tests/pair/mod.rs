@@ -1,4 +1,8 @@
-//! Two nodes of the release build, founded and agreed through the command line and REST, each a process of its own.
+//! Two nodes, founded and agreed through the command line and REST, each a process of its own.
+//!
+//! The kill test and the benchmarks play with them.
+
+#![allow(dead_code, unreachable_pub, reason = "each of its users needs a part of it")]
 
 use std::error::Error;
 use std::fs;
@@ -55,7 +59,7 @@ impl Node {
         let begun = Instant::now();
         let process = Command::new(PROGRAM).args(["serve", "--log", "warn"]).arg("--data").arg(&self.data).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()?;
         self.process = Some(process);
-        let pem = fs::read(self.data.join("web.pem")).or_else(|_| find_certificate(&self.data))?;
+        let pem = fs::read(self.data.join("web.pem"))?;
         let client = client(&pem)?;
         loop {
             if let Ok(listening) = fs::read_to_string(&address) {
@@ -79,6 +83,15 @@ impl Node {
                 rustix::process::kill_process(id, rustix::process::Signal::TERM)?;
             }
             tokio::task::spawn_blocking(move || process.wait()).await??;
+        }
+        Ok(())
+    }
+
+    /// Ends the process at once, as a power cut would: it gets no chance to put anything in order.
+    pub(crate) fn kill(&mut self) -> Outcome {
+        if let Some(mut process) = self.process.take() {
+            process.kill()?;
+            process.wait()?;
         }
         Ok(())
     }
@@ -114,17 +127,6 @@ impl Drop for Node {
             _ = process.wait();
         }
     }
-}
-
-fn find_certificate(data: &Path) -> std::io::Result<Vec<u8>> {
-    for entry in fs::read_dir(data)? {
-        let path = entry?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if name.contains("web") && name.contains("cert") {
-            return fs::read(path);
-        }
-    }
-    Err(std::io::Error::other("no certificate of the REST listener in the data folder"))
 }
 
 fn client(pem: &[u8]) -> Outcome<reqwest::Client> {
@@ -199,6 +201,7 @@ pub(crate) struct Pair {
     pub(crate) author: Member,
     pub(crate) officer: Member,
     pub(crate) reader: Member,
+    pub(crate) auditor: Member,
 }
 
 impl Pair {
@@ -215,6 +218,7 @@ impl Pair {
         let (liaison, author) = (a.add("lena", &["liaison"]).await?, a.add("anna", &["analyst"]).await?);
         let (officer, signer) = (a.add("rolf", &["release-officer"]).await?, b.add("rolf", &["release-officer"]).await?);
         let reader = b.add("anna", &["analyst", "liaison"]).await?;
+        let auditor = b.add("osk", &["auditor"]).await?;
         let party = |org: &str| json!({ "org": org, "role": "member", "from": "2020-01-01T00:00:00.000Z" });
         let agreement = json!({
             "id": "bench", "version": 1, "title": { "sv": "bench", "en": "bench" }, "form": "bilateral",
@@ -239,7 +243,7 @@ impl Pair {
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        Ok(Self { a, b, author, officer, reader })
+        Ok(Self { a, b, author, officer, reader, auditor })
     }
 
     /// A draft of about 2 KiB.
