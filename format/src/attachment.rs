@@ -55,13 +55,7 @@ pub fn piece_leaf(salt: &[u8; 32], piece: &[u8]) -> merkle::Hash {
 ///
 /// # Errors
 /// The length is wrong, or the proof does not lead to the root.
-pub fn verify_piece(
-    reference: &AttachmentRef,
-    salt: &[u8; 32],
-    index: u64,
-    piece: &[u8],
-    proof: &[merkle::Hash],
-) -> Result<(), Malformed> {
+pub fn verify_piece(reference: &AttachmentRef, salt: &[u8; 32], index: u64, piece: &[u8], proof: &[merkle::Hash]) -> Result<(), Malformed> {
     ensure(reference.piece_len(index) == Some(piece.len()), "piece", "has the length its place in the attachment gives it")?;
     let leaf = piece_leaf(salt, piece);
     let proven = merkle::verify_inclusion(&leaf, index, reference.pieces(), proof, reference.root.as_bytes());

@@ -96,9 +96,7 @@ textual!(Purpose, "a purpose", TOKEN_RULE, is_token);
 #[serde(try_from = "String", into = "String")]
 pub struct LegalBasis(String);
 textual!(LegalBasis, "a legal basis", "2 to 60 letters, digits, spaces and -:./()", |text: &str| {
-    (2..=60).contains(&text.chars().count())
-        && text.chars().all(|c| c.is_alphanumeric() || " -:./()".contains(c))
-        && text.trim() == text
+    (2..=60).contains(&text.chars().count()) && text.chars().all(|c| c.is_alphanumeric() || " -:./()".contains(c)) && text.trim() == text
 });
 
 /// The prefix of an organisation's record numbers, for example `SAPO`.
@@ -119,11 +117,7 @@ textual!(RecordNumber, "a record number", "SHORT-YEAR-SERIAL with at least six d
         return false;
     };
     let digits = |s: &str| s.bytes().all(|b| b.is_ascii_digit());
-    ShortName::from_str(short).is_ok()
-        && year.len() == 4
-        && digits(year)
-        && (6..=12).contains(&serial.len())
-        && digits(serial)
+    ShortName::from_str(short).is_ok() && year.len() == 4 && digits(year) && (6..=12).contains(&serial.len()) && digits(serial)
 });
 
 impl RecordNumber {

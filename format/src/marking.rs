@@ -280,11 +280,8 @@ impl Marking {
     /// Of two classifications on the same level the receiver's own spelling is kept.
     #[must_use]
     pub fn join(&self, other: &Self) -> Self {
-        let classification = if other.classification.level() > self.classification.level() {
-            other.classification.clone()
-        } else {
-            self.classification.clone()
-        };
+        let classification =
+            if other.classification.level() > self.classification.level() { other.classification.clone() } else { self.classification.clone() };
         let releasable_to = match (&self.releasable_to, &other.releasable_to) {
             (Some(a), Some(b)) => Some(a.intersection(b).cloned().collect()),
             (list, None) | (None, list) => list.clone(),
@@ -353,7 +350,7 @@ mod tests {
 
     use super::*;
 
-    fn set<T: Ord + Clone + std::fmt::Debug + 'static>(all: Vec<T>) -> impl Strategy<Value = BTreeSet<T>> {
+    fn set<T: Ord + Clone + fmt::Debug + 'static>(all: Vec<T>) -> impl Strategy<Value = BTreeSet<T>> {
         proptest::sample::subsequence(all.clone(), 0..=all.len()).prop_map(|v| v.into_iter().collect())
     }
 

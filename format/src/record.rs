@@ -51,8 +51,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in order.
-    pub const ALL: [Self; 7] =
-        [Self::Report, Self::Lesson, Self::Alert, Self::Correction, Self::Recall, Self::Consent, Self::Receipt];
+    pub const ALL: [Self; 7] = [Self::Report, Self::Lesson, Self::Alert, Self::Correction, Self::Recall, Self::Consent, Self::Receipt];
 
     /// The word in bytes and interfaces.
     #[must_use]

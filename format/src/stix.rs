@@ -475,9 +475,8 @@ fn is_id_of(kind: &str, id: &str) -> bool {
 /// Whether `text` has the shape of a UUID (RFC 4122, section 3): hexadecimal digits in groups of 8, 4, 4, 4 and 12.
 fn is_uuid(text: &str) -> bool {
     let mut groups = text.split('-');
-    [8, 4, 4, 4, 12].into_iter().all(|length| {
-        groups.next().is_some_and(|group| group.len() == length && group.bytes().all(|b| b.is_ascii_hexdigit()))
-    }) && groups.next().is_none()
+    [8, 4, 4, 4, 12].into_iter().all(|length| groups.next().is_some_and(|group| group.len() == length && group.bytes().all(|b| b.is_ascii_hexdigit())))
+        && groups.next().is_none()
 }
 
 #[cfg(test)]
@@ -629,11 +628,7 @@ mod tests {
             (r#"bd1"}]"#, r#"bd"}]"#, "`/objects/1/id`"),
             (r#"bd1"}]"#, r#"bd1-"}]"#, "`/objects/1/id`"),
             (r#""type":"note""#, r#""spec_version":"2.0","type":"note""#, "other than 2.1 at line 1"),
-            (
-                r#""type":"note""#,
-                r#""type":"note","object_marking_refs":["amber"]"#,
-                "`/objects/0/object_marking_refs`",
-            ),
+            (r#""type":"note""#, r#""type":"note","object_marking_refs":["amber"]"#, "`/objects/0/object_marking_refs`"),
             (r#""type":"note""#, r#""type":"note","object_marking_refs":"amber""#, "expected a sequence"),
             (r#""type":"note""#, r#""type":"note","a":{"marking_ref":"note--1"}"#, "`/objects/0/marking_ref`"),
             (r#""type":"note""#, r#""type":"note","type":"note""#, "a key twice"),
@@ -654,8 +649,7 @@ mod tests {
         assert!(refused(&bundle(&objects)).starts_with("more than the 1000 different types"));
         assert!(summary(bundle(objects.split_last().unwrap().1).as_bytes()).is_ok());
         let refs = |count: usize| {
-            let ids: Vec<_> =
-                (0..count).map(|n| format!("\"marking-definition--{n:08x}-0000-4000-8000-000000000000\"")).collect();
+            let ids: Vec<_> = (0..count).map(|n| format!("\"marking-definition--{n:08x}-0000-4000-8000-000000000000\"")).collect();
             bundle(&[("note", &format!(r#","object_marking_refs":[{}]"#, ids.join(",")))])
         };
         assert_eq!(summary(refs(MAX_MARKINGS).as_bytes()).unwrap().unknown_markings, MAX_MARKINGS);

@@ -88,10 +88,7 @@ impl FromStr for Timestamp {
 
     fn from_str(text: &str) -> Result<Self, TimeError> {
         let parsed: Option<jiff::Timestamp> = text.parse().ok();
-        parsed
-            .map(|t| Self::from_ms(t.as_millisecond()))
-            .filter(|t| t.to_string() == text)
-            .ok_or_else(|| TimeError(text.chars().take(40).collect()))
+        parsed.map(|t| Self::from_ms(t.as_millisecond())).filter(|t| t.to_string() == text).ok_or_else(|| TimeError(text.chars().take(40).collect()))
     }
 }
 

@@ -240,11 +240,7 @@ fn unsigned(signer: &OrgId, payload: Vec<u8>) -> CoseSign {
         let protected = HeaderBuilder::new().algorithm(algorithm).key_id(signer.as_str().as_bytes().to_vec()).build();
         CoseSignatureBuilder::new().protected(protected).build()
     };
-    CoseSignBuilder::new()
-        .payload(payload)
-        .add_signature(slot(iana::Algorithm::Ed25519))
-        .add_signature(slot(iana::Algorithm::ML_DSA_65))
-        .build()
+    CoseSignBuilder::new().payload(payload).add_signature(slot(iana::Algorithm::Ed25519)).add_signature(slot(iana::Algorithm::ML_DSA_65)).build()
 }
 
 /// Whether `payload` is, as a JSON value, what `value` is written as. Derived readers take more than that: an array for

@@ -1,6 +1,6 @@
 //! The handle: how the asynchronous edges reach the one node.
 //!
-//! The node is owned by one thread, see [`writer`]. A handle puts a job in line for it and waits for the answer, which
+//! The node is owned by one thread, the writer. A handle puts a job in line for it and waits for the answer, which
 //! comes only when what the job changed is durable. Reading goes past the writer, through a pool of readers of its own.
 //! Nothing is decided here. The invariant: no answer to a job leaves this module before the commit that covers it.
 

@@ -95,7 +95,7 @@ impl Connected<IncomingStream<'_, TlsListener>> for Caller {
     }
 }
 
-/// Accepts TLS connections for [`axum::serve`].
+/// Accepts TLS connections for [`axum::serve()`].
 pub struct TlsListener {
     address: SocketAddr,
     ready: mpsc::Receiver<(Connection, Caller)>,

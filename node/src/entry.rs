@@ -111,7 +111,7 @@ pub enum Event {
     /// A record's content and key were destroyed.
     Removed { record: RecordId, because: Removal },
     /// A record was replaced by a later version.
-    Superseded { record: RecordId, by: RecordId },
+    Superseded { record: RecordId, later: RecordId },
     /// A record builds on something that was corrected or recalled.
     Flagged { record: RecordId, because: RecordId },
     /// A record of another organisation is passed on.

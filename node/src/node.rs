@@ -184,9 +184,10 @@ impl<S: Store> Node<S> {
         self.refresh()?;
         let now = self.now(now);
         let actor = Actor::Organisation(inbound.from().clone());
-        let (answer, plan) = self.decide_receive(inbound, now)?;
-        self.keep(plan, &actor, now)?;
-        Ok(answer)
+        // INVARIANT: a parcel is taken in whole or not at all; its items are kept one by one.
+        let decided = self.decide_receive(inbound, now).and_then(|(answer, plan)| self.keep(plan, &actor, now).map(|()| answer));
+        self.broken |= decided.is_err();
+        decided
     }
 
     /// Decides what leaves next for a peer, after its parcel `after`; nothing when there is nothing, or no room.

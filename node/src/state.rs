@@ -12,8 +12,8 @@ use format::card::Card;
 use format::json;
 use format::keys::PublicKeys;
 use format::merkle::{Frontier, Hash, ProofError, Subtrees};
-use format::verify::{KeyDirectory, Statement};
 use format::record::AgreementRef;
+use format::verify::{KeyDirectory, Statement};
 use format::{AgreementId, Digest, OrgId, Signed, Timestamp};
 use policy::accord::Agreements;
 
@@ -201,7 +201,7 @@ impl Subtrees for LedgerTree<'_> {
         if level == 0 {
             return Ok(format::merkle::leaf_hash(&self.0.subtree(0, index)?));
         }
-        if level % KEPT_LEVELS == 0 {
+        if level.is_multiple_of(KEPT_LEVELS) {
             return self.0.subtree(level, index);
         }
         let left = self.subtree(level - 1, index * 2)?;

@@ -105,7 +105,9 @@ fn read_secret(path: &Path) -> Outcome<Vec<u8>> {
         use std::os::unix::fs::MetadataExt as _;
         let mode = std::fs::metadata(path).map_err(|error| unreadable(&error))?.mode();
         if mode & 0o077 != 0 {
-            return Err(unreadable(&format!("its rights are {:o}, and it holds a secret key", mode & 0o777)).remedy("Let only the node's user read it: chmod 600."));
+            return Err(
+                unreadable(&format!("its rights are {:o}, and it holds a secret key", mode & 0o777)).remedy("Let only the node's user read it: chmod 600.")
+            );
         }
     }
     std::fs::read(path).map_err(|error| unreadable(&error))
@@ -180,8 +182,11 @@ async fn end(writer: JoinHandle<Result<(), Halt>>) -> Outcome {
     }
 }
 
-/// The node on its store, and connections for those who only read.
-fn open(config: &Config, me: Arc<Identity>) -> Outcome<(Node<Sqlite>, Vec<Box<dyn Reader>>, Arc<dyn HouseRules + Send + Sync>)> {
+/// The node on its store, connections for those who only read, and the house rules in force.
+type Opened = (Node<Sqlite>, Vec<Box<dyn Reader>>, Arc<dyn HouseRules + Send + Sync>);
+
+/// Opens the node's store.
+fn open(config: &Config, me: Arc<Identity>) -> Outcome<Opened> {
     let unopened = |error: &dyn std::error::Error| {
         let why = error.source().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"));
         Failure::usage(format!("the store `{}` cannot be opened: {why}", config.store.file.display()))
@@ -196,7 +201,8 @@ fn open(config: &Config, me: Arc<Identity>) -> Outcome<(Node<Sqlite>, Vec<Box<dy
     let org = me.org().clone();
     let node = Node::open(store, me, Box::new(OsEntropy), Arc::clone(&house)).map_err(|error| unopened(&error))?;
     if node.state().directory.card(&org).is_none() {
-        return Err(Failure::usage(format!("the store holds no card of {org}, whose node this is to be")).remedy("Check `node.organisation` and `store.file` in the configuration."));
+        return Err(Failure::usage(format!("the store holds no card of {org}, whose node this is to be"))
+            .remedy("Check `node.organisation` and `store.file` in the configuration."));
     }
     Ok((node, readers, house))
 }
@@ -219,7 +225,10 @@ fn read_certificate(certificate: &Path, key: &Path) -> Outcome<KeyedCertificate>
 }
 
 async fn bind(key: &str, address: SocketAddr, tls: ServerConfig, limits: listener::Limits) -> Outcome<TlsListener> {
-    let taken = |error| Failure::usage(format!("`{key}` cannot be listened on: {address}: {error}")).remedy("Stop what listens there, or choose another port in the configuration.");
+    let taken = |error| {
+        Failure::usage(format!("`{key}` cannot be listened on: {address}: {error}"))
+            .remedy("Stop what listens there, or choose another port in the configuration.")
+    };
     TlsListener::bind(address, tls, limits).await.map_err(taken)
 }
 

@@ -8,8 +8,8 @@ mod card;
 mod completions;
 mod config;
 mod consent;
-mod init;
 mod inbox;
+mod init;
 mod ledger;
 mod login;
 mod peer;
@@ -70,7 +70,15 @@ struct Global {
     #[arg(long, global = true, value_name = "DIR", env = "SAMVERKAN_DATA", hide_env_values = true, help_heading = "Which node, and who")]
     data: Option<PathBuf>,
     /// Address of the node, where its data folder is not at hand: https://HOST:PORT
-    #[arg(long, global = true, value_name = "URL", env = "SAMVERKAN_SERVER", hide_env_values = true, requires = "certificate", help_heading = "Which node, and who")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        env = "SAMVERKAN_SERVER",
+        hide_env_values = true,
+        requires = "certificate",
+        help_heading = "Which node, and who"
+    )]
     server: Option<String>,
     /// Certificate of the node at --server, or of the authority that issued it
     #[arg(long, global = true, value_name = "PEM", env = "SAMVERKAN_CERTIFICATE", hide_env_values = true, help_heading = "Which node, and who")]
@@ -237,7 +245,10 @@ struct Context {
 impl Context {
     /// The data folder, for verbs that open it.
     fn data(&self) -> Outcome<&std::path::Path> {
-        self.global.data.as_deref().ok_or_else(|| Failure::usage("which node is not said").remedy("Give its data folder with --data DIR, or in SAMVERKAN_DATA."))
+        self.global
+            .data
+            .as_deref()
+            .ok_or_else(|| Failure::usage("which node is not said").remedy("Give its data folder with --data DIR, or in SAMVERKAN_DATA."))
     }
 
     /// A client that acts as the member asked for.
@@ -273,7 +284,8 @@ impl Context {
             return Ok(Sessions::new(data.join("sessions")));
         }
         let state = self.global.state_home.clone().or_else(|| self.global.home.as_ref().map(|home| home.join(".local/state")));
-        let state = state.ok_or_else(|| Failure::usage("there is no folder for sessions").remedy("Set HOME or XDG_STATE_HOME, or show a token in SAMVERKAN_TOKEN."))?;
+        let state =
+            state.ok_or_else(|| Failure::usage("there is no folder for sessions").remedy("Set HOME or XDG_STATE_HOME, or show a token in SAMVERKAN_TOKEN."))?;
         Ok(Sessions::new(state.join("samverkan").join(place.key())))
     }
 
@@ -314,7 +326,8 @@ async fn ask_purpose(client: &Client) -> Outcome<String> {
     let among = if list.is_empty() { String::new() } else { format!(": {list}") };
     if !std::io::stdin().is_terminal() {
         let failure = Failure::usage("for what you read is not said, and reading is written into the ledger with its purpose");
-        return Err(failure.remedy(format!("Add --purpose PURPOSE, or set SAMVERKAN_PURPOSE. The agreements here know{}.", if list.is_empty() { " none" } else { &among })));
+        return Err(failure
+            .remedy(format!("Add --purpose PURPOSE, or set SAMVERKAN_PURPOSE. The agreements here know{}.", if list.is_empty() { " none" } else { &among })));
     }
     aside(&format!("What you read is written into the ledger, with its purpose{among}."));
     prompt("Purpose: ")?.parse().map(|purpose: Purpose| purpose.to_string()).map_err(|error| Failure::usage(error.to_string()))
@@ -336,6 +349,8 @@ fn password(file: Option<&std::path::Path>, question: &str) -> Outcome<String> {
         Some(path) if path == std::path::Path::new("-") => std::io::read_to_string(std::io::stdin()),
         Some(path) => std::fs::read_to_string(path),
     };
-    let text = read.map_err(|error| Failure::usage(format!("the password cannot be read: {error}")).remedy("Type it on a terminal, or give it with --password-file FILE or -."))?;
+    let text = read.map_err(|error| {
+        Failure::usage(format!("the password cannot be read: {error}")).remedy("Type it on a terminal, or give it with --password-file FILE or -.")
+    })?;
     Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }

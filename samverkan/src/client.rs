@@ -65,7 +65,8 @@ impl Place {
         }
         let source = certificate.display().to_string();
         let certificate = std::fs::read(certificate).map_err(|error| {
-            Failure::usage(format!("the node's certificate `{source}` cannot be read: {error}")).remedy("Ask the node's administrator for the file, and give it with --certificate.")
+            Failure::usage(format!("the node's certificate `{source}` cannot be read: {error}"))
+                .remedy("Ask the node's administrator for the file, and give it with --certificate.")
         })?;
         Ok(Self { url, certificate, certificate_source: source, remedy })
     }

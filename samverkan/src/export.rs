@@ -85,7 +85,9 @@ impl std::fmt::Display for ExportFault {
             Self::Owner { origin } => write!(f, "the export is of the ledger `{}`, and no card given is its owner's", plain(origin)),
             Self::Line { line, why } => write!(f, "line {line} {why}; the export is not verified from entry {} on", line.saturating_sub(2)),
             Self::Leaf { index } => write!(f, "entry {index} is not the one that was recorded: its leaf is not the hash of its salt and text"),
-            Self::Root { size, source } => write!(f, "at {size} entries the export is not the ledger of {source}: entries were added, removed, reordered or replaced before"),
+            Self::Root { size, source } => {
+                write!(f, "at {size} entries the export is not the ledger of {source}: entries were added, removed, reordered or replaced before")
+            }
             Self::Size { says, has } => write!(f, "the checkpoint is of {says} entries, and the export has {has}"),
             Self::Beyond { size, source } => write!(f, "{source} is of {size} entries, more than the export has: the ledger was cut off"),
         }

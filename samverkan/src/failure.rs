@@ -27,7 +27,7 @@ pub(crate) struct Failure {
     what: String,
     details: Vec<String>,
     remedy: Option<String>,
-    problem: Option<serde_json::Value>,
+    problem: Option<Box<serde_json::Value>>,
 }
 
 impl Failure {
@@ -64,7 +64,7 @@ impl Failure {
 
     /// Keeps what the server said, for whoever asked for JSON.
     pub(crate) fn problem(mut self, problem: serde_json::Value) -> Self {
-        self.problem = Some(problem);
+        self.problem = Some(Box::new(problem));
         self
     }
 
@@ -76,7 +76,7 @@ impl Failure {
     /// As one JSON object.
     pub(crate) fn to_json(&self) -> serde_json::Value {
         let own = || serde_json::json!({ "title": self.what, "details": self.details, "remedy": self.remedy });
-        self.problem.clone().unwrap_or_else(own)
+        self.problem.as_deref().cloned().unwrap_or_else(own)
     }
 }
 

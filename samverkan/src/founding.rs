@@ -53,7 +53,8 @@ pub(crate) struct Founded {
 /// Founds a node in the folder `data`, which must not exist or be empty.
 pub(crate) fn found(data: &Path, founding: &Founding) -> Outcome<Founded> {
     if fs::read_dir(data).is_ok_and(|mut entries| entries.next().is_some()) || fs::metadata(data).is_ok_and(|found| !found.is_dir()) {
-        return Err(Failure::refused(format!("`{}` has something in it already, and nothing is overwritten", data.display())).remedy("Name a folder that is empty or does not exist."));
+        return Err(Failure::refused(format!("`{}` has something in it already, and nothing is overwritten", data.display()))
+            .remedy("Name a folder that is empty or does not exist."));
     }
     let workshop = Workshop::beside(data)?;
     let founded = furnish(&workshop.0, founding)?;

@@ -135,14 +135,17 @@ pub(crate) fn size(bytes: u64) -> String {
     indicatif::BinaryBytes(bytes).to_string()
 }
 
-/// Progress over so many bytes, on a terminal alone.
-pub(crate) fn progress(what: &str, bytes: u64) -> ProgressBar {
+/// Progress over so many bytes, or over as many as there will be, on a terminal alone.
+pub(crate) fn progress(what: &str, bytes: Option<u64>) -> ProgressBar {
     if !io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let style = ProgressStyle::with_template("{msg} {wide_bar} {binary_bytes}/{binary_total_bytes} {eta}");
-    let bar = ProgressBar::new(bytes).with_message(what.to_owned());
-    style.map_or(bar.clone(), |style| bar.with_style(style))
+    let (bar, template) = match bytes {
+        Some(bytes) => (ProgressBar::new(bytes), "{msg} {wide_bar} {binary_bytes}/{binary_total_bytes} {eta}"),
+        None => (ProgressBar::new_spinner(), "{msg} {spinner} {binary_bytes}"),
+    };
+    let bar = bar.with_message(what.to_owned());
+    ProgressStyle::with_template(template).map_or(bar.clone(), |style| bar.with_style(style))
 }
 
 #[cfg(test)]

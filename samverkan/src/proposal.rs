@@ -136,7 +136,9 @@ mod tests {
 
     #[test]
     fn days_and_offsets_become_the_one_spelling() {
-        let text = TEMPLATE.replace("# valid-from = 2027-01-01", "valid-from = 2027-01-01").replace("# valid-until = 2032-01-01", "valid-until = 2031-12-31T23:00:00+01:00");
+        let text = TEMPLATE
+            .replace("# valid-from = 2027-01-01", "valid-from = 2027-01-01")
+            .replace("# valid-until = 2032-01-01", "valid-until = 2031-12-31T23:00:00+01:00");
         let agreement = complete(read(&text, false, "x").unwrap(), &missing(None), "x").unwrap();
         assert_eq!(agreement.valid_from.to_string(), "2027-01-01T00:00:00.000Z");
         assert_eq!(agreement.parties[0].from, agreement.valid_from);
@@ -145,7 +147,9 @@ mod tests {
 
     #[test]
     fn what_could_not_be_signed_is_not_sent() {
-        let fault = |from: &str, to: &str| complete(read(&TEMPLATE.replace(from, to), false, "se-no.toml").unwrap(), &missing(None), "se-no.toml").unwrap_err().to_string();
+        let fault = |from: &str, to: &str| {
+            complete(read(&TEMPLATE.replace(from, to), false, "se-no.toml").unwrap(), &missing(None), "se-no.toml").unwrap_err().to_string()
+        };
         assert!(fault("\"no-pst\", ", "").contains("`parties` are 2 to 512"), "{}", fault("\"no-pst\", ", ""));
         assert!(fault("onward = \"consent\"", "onward = \"perhaps\"").contains("unknown variant `perhaps`"));
         assert!(fault("four-eyes = true", "four-eye = true").contains("unknown field `four-eye`"));

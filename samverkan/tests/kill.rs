@@ -6,10 +6,11 @@
 mod pair;
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use pair::{Outcome, Pair};
-use serde_json::{Value, json};
+use serde_json::Value;
+use tokio::time::Instant;
 
 const RECORDS: usize = 120;
 const KILLS: usize = 8;
@@ -30,7 +31,7 @@ async fn nothing_acknowledged_is_lost_and_nothing_arrives_twice() -> Outcome {
             // What a killed node did not answer is asked again; a second release of the same record is refused.
             let mut still = Vec::new();
             for id in open {
-                match officer.post(&format!("/records/{id}/release"), &json!({})).await {
+                match officer.ask(&format!("/records/{id}/release")).await {
                     Ok(_) => acknowledged.push(id),
                     Err(error) if error.to_string().starts_with("40") => acknowledged.push(id),
                     Err(_) => still.push(id),

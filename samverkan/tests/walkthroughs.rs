@@ -29,8 +29,10 @@ fn every_page_of_the_manual_is_true() {
     assert!(!pages.is_empty(), "there are no pages");
     std::thread::scope(|scope| {
         let runs: Vec<_> = pages.iter().map(|page| (page, scope.spawn(|| runner::Page::read(page).run()))).collect();
-        let failed: Vec<String> =
-            runs.into_iter().filter_map(|(page, run)| run.join().unwrap_or_else(|_| Err("it panicked".to_owned())).err().map(|why| format!("{}:{why}", page.display()))).collect();
+        let failed: Vec<String> = runs
+            .into_iter()
+            .filter_map(|(page, run)| run.join().unwrap_or_else(|_| Err("it panicked".to_owned())).err().map(|why| format!("{}:{why}", page.display())))
+            .collect();
         assert!(failed.is_empty(), "\n{}", failed.join("\n\n"));
     });
 }

@@ -366,5 +366,6 @@ pub(crate) fn targets(header: &[u8]) -> BTreeSet<RecordId> {
         #[serde(default)]
         links: Vec<Link>,
     }
-    serde_json::from_slice::<Pointing>(header).map_or_else(|_| BTreeSet::new(), |found| found.links.iter().map(|link| link.to).chain(found.supersedes).collect())
+    serde_json::from_slice::<Pointing>(header)
+        .map_or_else(|_| BTreeSet::new(), |found| found.links.iter().map(|link| link.to).chain(found.supersedes).collect())
 }

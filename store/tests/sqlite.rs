@@ -241,7 +241,12 @@ fn a_log_cut_anywhere_gives_the_last_whole_commit() {
     }
     let whole = fs::read(&log).unwrap();
     drop(store);
-    let sizes: Vec<u64> = (0..12).scan(0, |sum, n| { *sum += n % 3 + 1; Some(*sum) }).collect();
+    let sizes: Vec<u64> = (0..12)
+        .scan(0, |sum, n| {
+            *sum += n % 3 + 1;
+            Some(*sum)
+        })
+        .collect();
 
     for trial in 0..60 {
         let after = tempfile::tempdir().unwrap();

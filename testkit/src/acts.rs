@@ -74,8 +74,8 @@ impl Temper {
     /// Draws a temper: each idea is up to three times as frequent, or as rare, as usual.
     pub fn draw(rng: &mut Rng) -> Self {
         use Idea::{
-            Answer, Approve, Ask, Attach, Correct, Discard, Draft, Edit, Export, List, Open, OpenPiece, PassOn, Propose, Recall, Release, SendBack, Sign, Submit,
-            Withdraw,
+            Answer, Approve, Ask, Attach, Correct, Discard, Draft, Edit, Export, List, Open, OpenPiece, PassOn, Propose, Recall, Release, SendBack, Sign,
+            Submit, Withdraw,
         };
         let usual = [
             (Draft, 90),
@@ -157,9 +157,7 @@ impl Desk<'_> {
         let (word, member, command) = match row.stage {
             Stage::Draft => ("submit", row.drafted_by.clone(), Command::Submit { number: number.clone(), version }),
             Stage::Submitted => ("approve", approver.to_owned(), Command::Approve { record: row.id }),
-            Stage::Approved => {
-                ("release", approver.to_owned(), Command::Release { record: row.id, signature: Box::new(release::sign(&row, self.me).ok()?) })
-            }
+            Stage::Approved => ("release", approver.to_owned(), Command::Release { record: row.id, signature: Box::new(release::sign(&row, self.me).ok()?) }),
             Stage::Released | Stage::Received => return None,
         };
         Some(self.act(word, &member, Some(row), command))

@@ -331,7 +331,9 @@ impl Chronicle {
                 match header.kind {
                     Kind::Recall => log.knows.recalled.extend(header.linked(Relation::Concerns)),
                     Kind::Consent => {
-                        if let (Some(consent), Some(record)) = (consent.as_ref().filter(|c| c.act == ConsentAct::Grant), header.linked(Relation::Concerns).next()) {
+                        if let (Some(consent), Some(record)) =
+                            (consent.as_ref().filter(|c| c.act == ConsentAct::Grant), header.linked(Relation::Concerns).next())
+                        {
                             log.knows.grants.push(KnownGrant {
                                 record,
                                 by: header.originator.clone(),
@@ -451,9 +453,7 @@ fn read_item(item: &Item) -> Option<SeenItem> {
             SeenItem::Record { id: RecordId(signed.digest()), header: Rc::new(header), consent, free_terms: evidence.terms.is_some() }
         }
         Item::Piece { record, .. } => SeenItem::Piece { record: *record },
-        Item::Agreement(signed) => {
-            SeenItem::Agreement { agreement: Rc::new(serde_json::from_slice(signed.payload()).ok()?), signer: signed.signer().clone() }
-        }
+        Item::Agreement(signed) => SeenItem::Agreement { agreement: Rc::new(serde_json::from_slice(signed.payload()).ok()?), signer: signed.signer().clone() },
         Item::Withdrawal(signed) => SeenItem::Withdrawal(serde_json::from_slice(signed.payload()).ok()?),
         Item::Notice(signed) => SeenItem::Notice(serde_json::from_slice(signed.payload()).ok()?),
     })

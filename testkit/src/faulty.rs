@@ -13,7 +13,8 @@ use format::merkle::Hash;
 use format::{Digest, OrgId, RecordId, RecordNumber, Timestamp};
 use node::ports::{Counts, Opening, Reader, RecordQuery, Store, StoreError, StoreResult};
 use node::rows::{
-    Batch, Change, ContentRow, CredentialRow, EntryRow, HoldingRow, MemberRow, Outgoing, OutgoingRow, ParcelRow, PieceRow, RecordRow, StatementKind, StatementRow,
+    Batch, Change, ContentRow, CredentialRow, EntryRow, HoldingRow, MemberRow, Outgoing, OutgoingRow, ParcelRow, PieceRow, RecordRow, StatementKind,
+    StatementRow,
 };
 use store::sqlite::{Options, Sqlite};
 
@@ -106,8 +107,16 @@ impl Faulty {
 
     fn over(sqlite: Sqlite, file: Option<PathBuf>) -> Self {
         let witnessed = Witnessed::default();
-        let inner =
-            Inner { sqlite: Some(sqlite), file, armed: None, dead: false, pending: Vec::new(), pending_touched: BTreeSet::new(), pending_queued: BTreeSet::new(), witnessed };
+        let inner = Inner {
+            sqlite: Some(sqlite),
+            file,
+            armed: None,
+            dead: false,
+            pending: Vec::new(),
+            pending_touched: BTreeSet::new(),
+            pending_queued: BTreeSet::new(),
+            witnessed,
+        };
         Self(Arc::new(Mutex::new(inner)))
     }
 

@@ -87,8 +87,17 @@ pub fn may_enter(world: &World, at: Place, from: Place, item: &SeenItem, now: Ti
         return Ok(());
     }
     let (sender, recipient) = (world.chronicle.org(from), world.chronicle.org(at));
-    let passage =
-        Passage { chronicle: &world.chronicle, knows: &log.knows, from: sender, to: recipient, record: *id, header, now, arriving: true, free_terms: *free_terms };
+    let passage = Passage {
+        chronicle: &world.chronicle,
+        knows: &log.knows,
+        from: sender,
+        to: recipient,
+        record: *id,
+        header,
+        now,
+        arriving: true,
+        free_terms: *free_terms,
+    };
     let invariant = if log.knows.recalled.contains(id) { 6 } else { 1 };
     passage.permitted().or_else(|why| broken(invariant, format!("{} v{} entered {recipient} from {sender}: {why}", header.number, header.version)))
 }
@@ -131,8 +140,7 @@ pub fn listed(world: &World, at: Place) -> Check {
 pub fn nothing_shows(bytes: &[u8], what: &str) -> Check {
     let plain = CANARY.as_bytes();
     // Base64 of the word at each of the three places it can have, without the letters that neighbours share.
-    let spellings: [&[u8]; 6] =
-        [plain, b"S0FOQVJJR", b"tBTkFSSU", b"LQU5BUklF", b"4b414e41524945", &[75, 0, 65, 0, 78, 0, 65, 0, 82, 0, 73, 0, 69]];
+    let spellings: [&[u8]; 6] = [plain, b"S0FOQVJJR", b"tBTkFSSU", b"LQU5BUklF", b"4b414e41524945", &[75, 0, 65, 0, 78, 0, 65, 0, 82, 0, 73, 0, 69]];
     for spelling in spellings {
         if find(bytes, spelling) {
             return broken(1, format!("a confidential text shows in {what}"));

@@ -440,7 +440,8 @@ impl World {
         self.network.replay(&mut self.rng, now, &mut self.coverage);
         if self.chance(self.plan.store_faults) {
             let at = self.rng.usize(..self.plan.sites);
-            let fault = [Fault::Fails, Fault::Full, Fault::Crash, Fault::Crash, Fault::DiesAfterCommit].get(self.rng.usize(..5)).copied().unwrap_or(Fault::Fails);
+            let fault =
+                [Fault::Fails, Fault::Full, Fault::Crash, Fault::Crash, Fault::DiesAfterCommit].get(self.rng.usize(..5)).copied().unwrap_or(Fault::Fails);
             let armed = Armed { fault, after: self.rng.u32(..60), burst: if self.rng.bool() { 1 } else { self.rng.u32(1..6) } };
             self.site(at).store.arm(Some(armed));
         }
@@ -1010,7 +1011,8 @@ fn reasons(refusal: &Refusal) -> String {
 fn tale(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Released { record, number, recipients, refused } => {
-            let refused: Vec<_> = refused.iter().map(|(org, reasons)| format!("{org}: {}", reasons.iter().map(|r| r.code()).collect::<Vec<_>>().join(" "))).collect();
+            let refused: Vec<_> =
+                refused.iter().map(|(org, reasons)| format!("{org}: {}", reasons.iter().map(|r| r.code()).collect::<Vec<_>>().join(" "))).collect();
             let recipients = recipients.iter().map(OrgId::as_str).collect::<Vec<_>>().join(" ");
             format!("-> {number} {} to [{recipients}] not to [{}]", record.0.short(), refused.join("; "))
         }

@@ -6,8 +6,8 @@ use node::act::who_has;
 use node::command::{Command, Outcome, Refusal};
 use node::ports::Reader;
 use node::rows::{Condition, HoldingState};
-use store::sqlite::Sqlite;
 use samverkan_testkit::federation::{Federation, Organisation, act, agreement, approved, id, put_through, release_record, report};
+use store::sqlite::Sqlite;
 
 struct World {
     federation: Federation<Sqlite>,

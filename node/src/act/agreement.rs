@@ -34,7 +34,12 @@ impl<S: Store> Node<S> {
             return Err(invalid("proposed-by", format!("it is {}, and this node speaks for {}", agreement.proposed_by, self.me.org())));
         }
         if self.state.directory.agreements().get(&agreement.id, agreement.version).is_some() {
-            return Err(Refusal::WrongState(format!("version {} of {} is known here already: propose version {}", agreement.version, agreement.id, agreement.version + 1)));
+            return Err(Refusal::WrongState(format!(
+                "version {} of {} is known here already: propose version {}",
+                agreement.version,
+                agreement.id,
+                agreement.version + 1
+            )));
         }
         self.continues(agreement).map_err(|code| invalid("agreement", code))?;
         let signed = verify::state(agreement, &self.me.keys).map_err(|e| invalid("agreement", report(&e)))?;

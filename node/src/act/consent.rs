@@ -45,10 +45,9 @@ fn grants(reader: &dyn Reader, me: &Identity, record: &RecordRow, recipient: &Or
         let Some((salted, consent)) = consent_of(reader, me, &row)? else {
             continue;
         };
-        if consent.act == ConsentAct::Grant && consent.recipient == *recipient && consent.holder == *me.org() {
-            if let Some(grant) = Grant::read(&header_of(&row)?, &consent) {
-                found.push((row, salted, grant));
-            }
+        let mine = consent.act == ConsentAct::Grant && consent.recipient == *recipient && consent.holder == *me.org();
+        if mine && let Some(grant) = Grant::read(&header_of(&row)?, &consent) {
+            found.push((row, salted, grant));
         }
     }
     found.reverse();

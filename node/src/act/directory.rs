@@ -36,6 +36,9 @@ impl<S: Store> Node<S> {
         if self.state.directory.cards().any(|other| other.card.org != card.org && other.card.short == card.short) {
             return Err(invalid("card", format!("another organisation here has the short name {}", card.short)));
         }
+        if self.state.directory.by_tls_key(&card.tls_key).is_some_and(|other| other.card.org != card.org) {
+            return Err(invalid("card", "its TLS key is another organisation's: one of the two would be taken for the other"));
+        }
         let mut plan = Plan::default();
         plan.event(Event::CardImported { org: card.org.clone(), serial: card.serial, fingerprint });
         plan.change(Change::Statement(card_row(&card, now)));

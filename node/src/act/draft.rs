@@ -222,10 +222,12 @@ impl<S: Store> Node<S> {
         attachments: Vec<AttachmentRef>,
         now: Timestamp,
     ) -> Result<Header, Refusal> {
-        let known = self.state.directory.agreements().current(&input.agreement, now).ok_or_else(|| Refusal::NotFound {
-            what: "agreement in force",
-            name: input.agreement.to_string(),
-        })?;
+        let known = self
+            .state
+            .directory
+            .agreements()
+            .current(&input.agreement, now)
+            .ok_or_else(|| Refusal::NotFound { what: "agreement in force", name: input.agreement.to_string() })?;
         let agreement = &known.accord().agreement;
         let days = input.retention_days.unwrap_or(agreement.terms.longest_retention_days);
         let audience: BTreeSet<OrgId> = input.audience.iter().filter(|org| *org != self.me.org()).cloned().collect();

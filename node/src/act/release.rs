@@ -44,8 +44,7 @@ impl Weighing<'_> {
     #[must_use]
     pub fn release(&self, row: &RecordRow, header: &Header, recipient: &OrgId, grant: Option<&Grant>, steers: bool) -> Decision {
         let agreements = self.directory.agreements();
-        let onward = (header.originator != *self.me)
-            .then(|| PassingOn { grant, under: release::under(agreements, self.me, recipient, header, self.now) });
+        let onward = (header.originator != *self.me).then(|| PassingOn { grant, under: release::under(agreements, self.me, recipient, header, self.now) });
         release::decide(&Release {
             now: self.now,
             sender: self.me,
@@ -230,7 +229,7 @@ impl<S: Store> Node<S> {
             };
             if row.condition == Condition::Current {
                 row.condition = Condition::Superseded;
-                plan.event(Event::Superseded { record: before, by });
+                plan.event(Event::Superseded { record: before, later: by });
                 plan.change(Change::Record(Box::new(row)));
             }
             self.flag_built_on(before, before, plan)?;

@@ -153,7 +153,10 @@ pub(crate) fn read_content(header: &Header, content: &Salted) -> Result<Content,
     Ok(words)
 }
 
-fn read_evidence(evidence: Evidence, directory: &Directory) -> Result<(Option<(RecordId, Grant)>, Option<Verified<Agreement>>), Reject> {
+/// A grant with its consent record, and terms; each where it was shown.
+type Shown = (Option<(RecordId, Grant)>, Option<Verified<Agreement>>);
+
+fn read_evidence(evidence: Evidence, directory: &Directory) -> Result<Shown, Reject> {
     let grant = match evidence.grant {
         Some((signed, words)) => {
             let header: Verified<Header> = verify(&signed.to_bytes(), directory)?;

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use format::parcel::ItemKind;
 use format::receipt::{Notice, State};
+use format::record::Kind;
 use format::verify::{self, Verified};
 use format::{OrgId, RecordId, Timestamp};
 
@@ -49,7 +50,7 @@ impl<S: Store> Node<S> {
         }
         let copies = self.store.holdings(&notice.record)?;
         // Only somebody to whom the record went from here, or from one of those, can speak of its copy.
-        if !copies.iter().any(|copy| copy.holder == notice.holder) && !self.has_a_version(row.as_ref(), &notice.holder)? {
+        if !copies.iter().any(|copy| copy.holder == notice.holder) && !self.is_concerned(row.as_ref(), &notice.holder)? {
             return Ok(refuse("not-a-holder"));
         }
         let via = copies.iter().find(|copy| copy.holder == notice.holder).map_or_else(|| from.clone(), |copy| copy.via.clone());
@@ -67,6 +68,9 @@ impl<S: Store> Node<S> {
             State::Held => self.set_copy(copy(&notice.holder, via, HoldingState::Held), plan)?,
             State::Refused => self.set_copy(copy(&notice.holder, via, HoldingState::Refused), plan)?,
             State::Removed => {
+                if !copies.iter().any(|copy| copy.holder == notice.holder) {
+                    plan.change(Change::Holding(copy(&notice.holder, via, HoldingState::Removed)));
+                }
                 for held in copies.iter().filter(|copy| copy.holder == notice.holder) {
                     self.set_copy(copy(&notice.holder, held.via.clone(), HoldingState::Removed), plan)?;
                 }
@@ -88,11 +92,14 @@ impl<S: Store> Node<S> {
         Ok(Ok(()))
     }
 
-    /// Whether some version of the record went to `holder`: a recall concerns all of them, and is answered for each.
-    fn has_a_version(&self, row: Option<&RecordRow>, holder: &OrgId) -> StoreResult<bool> {
+    /// Whether some version of the record went to `holder`, or its recall: that concerns all of them, may come before them,
+    /// and is answered for each.
+    fn is_concerned(&self, row: Option<&RecordRow>, holder: &OrgId) -> StoreResult<bool> {
         let Some(row) = row else { return Ok(false) };
-        for version in self.store.versions(&row.number)? {
-            if version.originator == row.originator && self.store.holdings(&version.id)?.iter().any(|copy| copy.holder == *holder) {
+        let mut sources = self.store.versions(&row.number)?;
+        sources.extend(self.store.linking_to(&row.id)?.into_iter().filter(|link| link.kind == Kind::Recall));
+        for source in sources.iter().filter(|source| source.originator == row.originator) {
+            if self.store.holdings(&source.id)?.iter().any(|copy| copy.holder == *holder) {
                 return Ok(true);
             }
         }

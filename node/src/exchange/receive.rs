@@ -316,7 +316,15 @@ impl<S: Store> Node<S> {
         }
     }
 
-    fn take_piece(&mut self, record: RecordId, attachment: u32, index: u64, proof: &[merkle::Hash], bytes: &[u8], plan: &mut Plan) -> Result<Judgement, Refusal> {
+    fn take_piece(
+        &mut self,
+        record: RecordId,
+        attachment: u32,
+        index: u64,
+        proof: &[merkle::Hash],
+        bytes: &[u8],
+        plan: &mut Plan,
+    ) -> Result<Judgement, Refusal> {
         let (Some(row), Some(content)) = (self.store.record(&record)?, self.store.content(&record)?) else {
             return Ok(refuse("record-not-held"));
         };
@@ -340,14 +348,7 @@ impl<S: Store> Node<S> {
 }
 
 /// Reads a peer's checkpoint and checks that its ledger continues the one seen before.
-pub(crate) fn read_continued(
-    org: &OrgId,
-    key: &[u8; 32],
-    note: &str,
-    before: Option<&SeenCheckpoint>,
-    seen: u64,
-    proof: &[Digest],
-) -> Option<SeenCheckpoint> {
+pub(crate) fn read_continued(org: &OrgId, key: &[u8; 32], note: &str, before: Option<&SeenCheckpoint>, seen: u64, proof: &[Digest]) -> Option<SeenCheckpoint> {
     let name = ledger_name(org);
     let now = checkpoint::parse_and_verify(note.as_bytes(), &name, key).ok().filter(|c| c.origin() == name)?;
     if let Some(before) = before {

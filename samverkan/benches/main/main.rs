@@ -22,7 +22,7 @@ fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let outcome = runtime.map_err(Into::into).and_then(|runtime| {
         runtime.block_on(async {
-            let mut figures = Figures::default();
+            let mut figures = Figures;
             match name {
                 "exchange" => measure::exchange(&mut figures, quick).await,
                 "growth" => measure::growth(&mut figures, quick).await,

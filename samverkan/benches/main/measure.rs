@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use crate::pair::{Member, Outcome, Pair, text};
 use crate::{fill, limit};
@@ -16,7 +17,7 @@ const AT_ONCE: usize = 64;
 const RECORD: usize = 2048;
 
 /// Prints figures as they are measured.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Figures;
 
 impl Figures {
@@ -115,9 +116,9 @@ async fn prepare(pair: &Pair, count: usize) -> Outcome<Vec<String>> {
         let (author, officer, draft) = (pair.author.clone(), pair.officer.clone(), pair.draft(&format!("record {n}")));
         async move {
             let made = author.post("/drafts", &draft).await?;
-            let submitted = author.post(&format!("/drafts/{}/{}/submission", text(&made, "number"), text(&made, "version")), &json!({})).await?;
+            let submitted = author.ask(&format!("/drafts/{}/{}/submission", text(&made, "number"), text(&made, "version"))).await?;
             let id = text(&submitted, "id");
-            officer.post(&format!("/records/{id}/approval"), &json!({})).await?;
+            officer.ask(&format!("/records/{id}/approval")).await?;
             Ok(id)
         }
     })
@@ -150,7 +151,7 @@ async fn throughput(pair: &Pair, ids: &[String]) -> Outcome<f64> {
     let begun = Instant::now();
     at_once(ids.to_vec(), |id| {
         let officer = pair.officer.clone();
-        async move { officer.post(&format!("/records/{id}/release"), &json!({})).await.map(drop) }
+        async move { officer.ask(&format!("/records/{id}/release")).await.map(drop) }
     })
     .await?;
     let released = begun.elapsed();
@@ -191,8 +192,8 @@ async fn latency(pair: &Pair, ids: &[String]) -> Outcome<Vec<f64>> {
     Ok(latencies)
 }
 
-async fn until_receipt(officer: &Member, id: &str, due: tokio::time::Instant) -> Outcome<f64> {
-    officer.post(&format!("/records/{id}/release"), &json!({})).await?;
+async fn until_receipt(officer: &Member, id: &str, due: Instant) -> Outcome<f64> {
+    officer.ask(&format!("/records/{id}/release")).await?;
     loop {
         let holders = officer.get(&format!("/records/{id}/holders")).await?;
         if holders.pointer("/copies/0/state").and_then(Value::as_str) == Some("held") {
@@ -218,7 +219,7 @@ async fn attachment(pair: &Pair) -> Outcome<f64> {
         pair.author.post_bytes(&path, "application/octet-stream", bytes).await?;
         let id = pair.put_through(&made).await?;
         let begun = Instant::now();
-        pair.officer.post(&format!("/records/{id}/release"), &json!({})).await?;
+        pair.officer.ask(&format!("/records/{id}/release")).await?;
         loop {
             let fetched = pair.reader.drain(&format!("/records/{id}/attachments/0")).await;
             if fetched.is_ok_and(|length| length == size as u64) {

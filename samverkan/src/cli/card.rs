@@ -125,7 +125,8 @@ fn read(file: &Path) -> Outcome<Vec<u8>> {
 
 fn introduce(file: &Path, bytes: &[u8]) -> Outcome<(OrgId, Digest)> {
     let (card, keys) = format::card::introduce(bytes).map_err(|error| {
-        Failure::refused(format!("`{}` is not a card that holds together: {error}", file.display())).remedy("Ask the organisation to send it again; do not believe it as it is.")
+        Failure::refused(format!("`{}` is not a card that holds together: {error}", file.display()))
+            .remedy("Ask the organisation to send it again; do not believe it as it is.")
     })?;
     Ok((card.org.clone(), keys.fingerprint()))
 }
@@ -133,7 +134,8 @@ fn introduce(file: &Path, bytes: &[u8]) -> Outcome<(OrgId, Digest)> {
 fn same(org: &OrgId, given: &str, found: &Digest) -> Outcome {
     let given: String = given.chars().filter(|c| !c.is_whitespace() && !"-:".contains(*c)).collect::<String>().to_ascii_lowercase();
     let given: Digest = given.parse().map_err(|_| {
-        Failure::usage(format!("a fingerprint has 64 of 0-9 and a-f, and the one given has {} characters", given.chars().count())).remedy("Have it read to you again, whole.")
+        Failure::usage(format!("a fingerprint has 64 of 0-9 and a-f, and the one given has {} characters", given.chars().count()))
+            .remedy("Have it read to you again, whole.")
     })?;
     if given == *found {
         return Ok(());
@@ -147,7 +149,8 @@ fn same(org: &OrgId, given: &str, found: &Digest) -> Outcome {
 fn compare(org: &OrgId, found: &Digest) -> Outcome {
     use std::io::IsTerminal as _;
     if !std::io::stdin().is_terminal() {
-        return Err(Failure::usage("nobody has compared the card's fingerprint").remedy("Give the fingerprint that was read to you with --fingerprint HEX, or run this on a terminal."));
+        return Err(Failure::usage("nobody has compared the card's fingerprint")
+            .remedy("Give the fingerprint that was read to you with --fingerprint HEX, or run this on a terminal."));
     }
     aside(&format!("The card says that it is of {org}. Call the organisation on a number that you have from elsewhere, and have its"));
     aside("fingerprint read to you. It is yours to compare: answer yes only to what you hear.");

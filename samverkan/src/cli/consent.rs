@@ -60,7 +60,9 @@ pub(super) async fn run(context: &Context, verb: Consent) -> Outcome {
         Consent::Ask { record, recipient, reason } => {
             let call = client.post(&["records", &record.to_string(), "consent-requests"]);
             let answer = call.json(&json!({ "recipient": recipient, "reason": reason })).send().await?;
-            context.printer.answer(&answer, || line(&format!("Asked whether {record} may go to {recipient}: {}. The answer comes to the inbox.", named(&answer))));
+            context
+                .printer
+                .answer(&answer, || line(&format!("Asked whether {record} may go to {recipient}: {}. The answer comes to the inbox.", named(&answer))));
         }
         Consent::Grant { question, reason, until } => {
             let body = json!({ "grant": true, "reason": reason, "expires": until });

@@ -23,7 +23,9 @@ use crate::print::{groups, line};
 const KINDS: [&str; 9] = ["security-service", "intelligence", "police", "prosecution", "customs", "migration", "defence", "civil", "international"];
 
 #[derive(Debug, Args)]
-#[command(override_usage = "samverkan init DIR --org ID --short NAME ...", after_help = "\
+#[command(
+    override_usage = "samverkan init DIR --org ID --short NAME ...",
+    after_help = "\
 Examples:
   samverkan init sapo --org se-sapo --short SAPO \\
       --name-sv Säkerhetspolisen --name-en \"Swedish Security Service\" \\
@@ -31,7 +33,8 @@ Examples:
       --contact \"Duty officer, +46 10 568 70 00\" --admin anna
 
 The folder holds the organisation's secret keys. Keep a copy of keys.json in a safe: without it
-nothing in the store can be read again.")]
+nothing in the store can be read again."
+)]
 pub(super) struct Init {
     /// The data folder; it must be empty or not exist
     dir: PathBuf,

@@ -11,7 +11,6 @@ use base64::engine::general_purpose::STANDARD;
 use clap::Subcommand;
 use format::Digest;
 use format::merkle::{self, Hash};
-use indicatif::ProgressBar;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -23,7 +22,7 @@ use crate::answer::Answer as _;
 use crate::client::{self, Client};
 use crate::export;
 use crate::failure::{Failure, Outcome};
-use crate::print::{line, size, time_of};
+use crate::print::{line, progress, size, time_of};
 use crate::reference::Reference;
 
 #[derive(Debug, Subcommand)]
@@ -151,7 +150,7 @@ async fn export(context: &Context, client: &Client, path: &Path) -> Outcome {
     let file = File::create_new(path).map_err(unwritable)?;
     let mut writer = BufWriter::new(file);
     let response = client.get(&["ledger", "export"]).response().await;
-    let bar = if context.printer.is_json() { ProgressBar::hidden() } else { crate::print::progress("export", 0) };
+    let bar = progress("export", None);
     let bytes = match response {
         Ok(response) => client::stream(response, &mut writer, |bytes| bar.inc(bytes)).await,
         Err(failure) => Err(failure),

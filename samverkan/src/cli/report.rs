@@ -174,7 +174,9 @@ pub(super) fn place(reference: &Reference) -> Outcome<(String, u64)> {
     match reference {
         Reference::Number(number) => Ok(place(number, 1)),
         Reference::Version(number, version) => Ok(place(number, *version)),
-        Reference::Id(_) => Err(Failure::usage("a draft has no id that stays").remedy("Name it by its number, and for a correction its version: SAPO-2026-000123@2.")),
+        Reference::Id(_) => {
+            Err(Failure::usage("a draft has no id that stays").remedy("Name it by its number, and for a correction its version: SAPO-2026-000123@2."))
+        }
     }
 }
 

@@ -122,7 +122,7 @@ async fn save(client: &Client, record: &Value, purpose: &str, folder: &Path) -> 
         let unwritable = |error: &io::Error| Failure::usage(format!("`{}` cannot be written: {error}", path.display()));
         let file = File::create_new(&path).map_err(|error| unwritable(&error))?;
         let call = client.get(&["records", &record.text("/id"), "attachments", &index.to_string()]).purpose(purpose);
-        let bar = progress(&attachment.text("/name"), attachment.number("/size"));
+        let bar = progress(&visible(&attachment.text("/name")), Some(attachment.number("/size")));
         let mut writer = BufWriter::new(file);
         let saved = match call.response().await {
             Ok(response) => client::stream(response, &mut writer, |bytes| bar.inc(bytes)).await,
@@ -156,7 +156,14 @@ mod tests {
 
     #[test]
     fn a_label_is_never_a_path() {
-        for (label, name) in [("map.png", "map.png"), ("../../etc/passwd", "_.._etc_passwd"), ("", "attachment-1"), ("..", "attachment-1"), ("a\u{1b}[2J", "a_[2J"), ("C:\\x", "C__x")] {
+        for (label, name) in [
+            ("map.png", "map.png"),
+            ("../../etc/passwd", "_.._etc_passwd"),
+            ("", "attachment-1"),
+            ("..", "attachment-1"),
+            ("a\u{1b}[2J", "a_[2J"),
+            ("C:\\x", "C__x"),
+        ] {
             assert_eq!(file_name(label, 0), name, "{label}");
         }
     }

@@ -1,3 +1,7 @@
+//! The command line as it is promised: its verbs, the help of each, and that help teaches.
+//!
+//! The snapshots of all help are in `testdata/help`: a reviewer reads there what changed for whoever types.
+
 use clap::CommandFactory as _;
 
 use super::Cli;
@@ -37,7 +41,17 @@ fn the_help_of_every_command_is_as_reviewed() {
 
 #[test]
 fn every_verb_teaches_by_example() {
-    let groups = ["samverkan user", "samverkan token", "samverkan card", "samverkan agreement", "samverkan report", "samverkan consent", "samverkan ledger", "samverkan peer", "samverkan config"];
+    let groups = [
+        "samverkan user",
+        "samverkan token",
+        "samverkan card",
+        "samverkan agreement",
+        "samverkan report",
+        "samverkan consent",
+        "samverkan ledger",
+        "samverkan peer",
+        "samverkan config",
+    ];
     for (path, help) in all() {
         let grouped = groups.iter().any(|group| path.starts_with(&format!("{group} ")));
         assert!(grouped || help.contains("Examples:\n  ") || help.contains("From draft to release:") || path == "samverkan", "{path}\n{help}");
@@ -50,8 +64,27 @@ fn the_verbs_are_those_that_are_promised() {
     let command = Cli::command();
     let verbs: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).filter(|name| *name != "demo").collect();
     let promised = [
-        "init", "serve", "login", "logout", "user", "token", "card", "agreement", "report", "inbox", "show", "who-has", "correct", "recall", "pass-on", "consent",
-        "ledger", "peer", "config", "completions", "status",
+        "init",
+        "serve",
+        "login",
+        "logout",
+        "user",
+        "token",
+        "card",
+        "agreement",
+        "report",
+        "inbox",
+        "show",
+        "who-has",
+        "correct",
+        "recall",
+        "pass-on",
+        "consent",
+        "ledger",
+        "peer",
+        "config",
+        "completions",
+        "status",
     ];
     assert_eq!(verbs, promised);
 }

@@ -80,9 +80,7 @@ impl Sessions {
 
 /// Whether a text is a log-in name: then it is also a file name of its own folder.
 fn is_member(text: &str) -> bool {
-    (1..=64).contains(&text.len())
-        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'.' || b == b'-')
-        && !text.starts_with('.')
+    (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'.' || b == b'-') && !text.starts_with('.')
 }
 
 #[cfg(test)]

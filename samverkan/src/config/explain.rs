@@ -139,7 +139,10 @@ mod tests {
     fn the_sample_is_a_valid_configuration_of_defaults() {
         let read = Config::parse(&sample(&[])).unwrap();
         assert_eq!(table(&read), table(&full()));
-        let bare: String = sample(&[]).lines().map(|line| line.strip_prefix("# ").filter(|l| l.contains(" = ")).unwrap_or(line)).fold(String::new(), |all, line| all + line + "\n");
+        let bare: String = sample(&[])
+            .lines()
+            .map(|line| line.strip_prefix("# ").filter(|l| l.contains(" = ")).unwrap_or(line))
+            .fold(String::new(), |all, line| all + line + "\n");
         assert_eq!(table(&Config::parse(&bare).unwrap()), table(&full()), "defaults in comments are the defaults");
     }
 

@@ -16,10 +16,6 @@ pub(crate) struct Peer {
 
 impl Default for Peer {
     fn default() -> Self {
-        Self {
-            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 7443)),
-            certificate_file: PathBuf::from("peer.pem"),
-            key_file: PathBuf::from("peer-key.pem"),
-        }
+        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 7443)), certificate_file: PathBuf::from("peer.pem"), key_file: PathBuf::from("peer-key.pem") }
     }
 }

@@ -16,10 +16,6 @@ pub(crate) struct Web {
 
 impl Default for Web {
     fn default() -> Self {
-        Self {
-            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8443)),
-            certificate_file: PathBuf::from("web.pem"),
-            key_file: PathBuf::from("web-key.pem"),
-        }
+        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8443)), certificate_file: PathBuf::from("web.pem"), key_file: PathBuf::from("web-key.pem") }
     }
 }

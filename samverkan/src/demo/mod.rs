@@ -228,7 +228,11 @@ impl Federation {
     async fn agree(&self) -> Outcome {
         let present: BTreeSet<OrgId> = self.nodes.iter().map(|node| node.org.clone()).collect();
         let agreements = self.example.agreements(&present, assemble::now())?;
-        say(&format!("{} agreements are put forward and signed by their parties among these organisations (data of {}).", agreements.len(), self.example.as_of));
+        say(&format!(
+            "{} agreements are put forward and signed by their parties among these organisations (data of {}).",
+            agreements.len(),
+            self.example.as_of
+        ));
         for agreement in &agreements {
             self.node(&agreement.proposed_by)?.by("lena")?.post(&["agreements"]).json(agreement).send().await?;
         }

@@ -113,7 +113,11 @@ async fn release(cast: &Cast<'_>, record: &str) -> Outcome {
     let rolf = cast.sapo.by("rolf")?;
     let preview = rolf.get(&["records", record, "preview"]).purpose(PURPOSE).send().await?;
     for line in preview.items("/permitted").iter().filter(|line| line.holds("/audience")) {
-        detail(&format!("{:<12} will get it. {}", line.text("/org"), line.items("/grounds").first().map(|ground| ground.text("/sentence")).unwrap_or_default()));
+        detail(&format!(
+            "{:<12} will get it. {}",
+            line.text("/org"),
+            line.items("/grounds").first().map(|ground| ground.text("/sentence")).unwrap_or_default()
+        ));
     }
     for line in preview.items("/refused").iter().filter(|line| line.holds("/audience")) {
         detail(&format!("{:<12} will not: {}", line.text("/org"), line.items("/reasons").first().map(|reason| reason.text("/sentence")).unwrap_or_default()));
@@ -171,7 +175,11 @@ async fn pass_on(cast: &Cast<'_>, record: &str) -> Outcome {
     let to_europol = json!({ "to": "eu-europol" });
     expect_refused(officer.post(&["records", record, "passing-on"]).json(&to_europol).send().await, "consent-missing")?;
     step(8, "So Denmark asks Sweden, and Sweden consents: to this record, to this recipient.");
-    let asked = lena.post(&["records", record, "consent-requests"]).json(&json!({ "recipient": "eu-europol", "reason": "Europol holds the other half." })).send().await?;
+    let asked = lena
+        .post(&["records", record, "consent-requests"])
+        .json(&json!({ "recipient": "eu-europol", "reason": "Europol holds the other half." }))
+        .send()
+        .await?;
     let ask = asked.text("/id");
     let rolf = cast.sapo.by("rolf")?;
     wait_for("the question to arrive", || async { Ok(rolf.get(&["records", &ask]).purpose(PURPOSE).send().await.is_ok()) }).await?;
@@ -187,7 +195,8 @@ async fn pass_on(cast: &Cast<'_>, record: &str) -> Outcome {
 async fn correct(cast: &Cast<'_>, number: &str, built: &str) -> Outcome {
     step(9, "The Security Service learns that the city was wrong, and corrects the report.");
     let siri = cast.sapo.by("siri")?;
-    let mut body = report("Travel of ALDER", "A person known here as ALDER is said to plan travel through Malmö, not Copenhagen, in December.", &["dk-pet", "no-pst"]);
+    let mut body =
+        report("Travel of ALDER", "A person known here as ALDER is said to plan travel through Malmö, not Copenhagen, in December.", &["dk-pet", "no-pst"]);
     if let Some(content) = body.get_mut("content").and_then(Value::as_object_mut) {
         content.insert("reason".to_owned(), json!("The source named the wrong city."));
     }
@@ -199,7 +208,8 @@ async fn correct(cast: &Cast<'_>, number: &str, built: &str) -> Outcome {
     }
     detail("The correction reached every holder, Europol too, by the way the report had gone.");
     let norway = cast.pst.by("anna")?;
-    wait_for("the Norwegian report to be flagged", || async { Ok(norway.get(&["records", built]).purpose(PURPOSE).send().await?.holds("/here/flagged")) }).await?;
+    wait_for("the Norwegian report to be flagged", || async { Ok(norway.get(&["records", built]).purpose(PURPOSE).send().await?.holds("/here/flagged")) })
+        .await?;
     detail("In Norway the report that builds on it is flagged: its source was corrected.");
     Ok(())
 }
@@ -230,7 +240,8 @@ async fn prove(cast: &Cast<'_>) -> Outcome {
     let card = osk.get(&["organisations", "se-sapo", "card"]).bytes().await?;
     let (card, keys) = format::card::introduce(&card).map_err(|error| Failure::refused(format!("the node's card does not verify: {error}")))?;
     let signer = export::Signer { card: card.value().clone(), keys };
-    let report = export::verify(exported.as_slice(), &[signer], Vec::new(), |_| {}).map_err(|error| Failure::refused(format!("the ledger does not verify: {error}")))?;
+    let report =
+        export::verify(exported.as_slice(), &[signer], Vec::new(), |_| {}).map_err(|error| Failure::refused(format!("the ledger does not verify: {error}")))?;
     detail(&format!("{} entries, root {}: nothing was added, changed or left out.", report.entries, Digest::from(report.root).short()));
     Ok(())
 }

@@ -317,7 +317,8 @@ mod tests {
         let draft = parse(&template(), Path::new("")).unwrap();
         assert_eq!((draft.kind, draft.title.as_str(), draft.text.as_str()), (Kind::Report, "Title of the report", "The text, in Markdown."));
         let all = template().replace("# Keys", "## Keys");
-        let all: String = all.lines().map(|line| line.strip_prefix("# ").filter(|l| l.contains(" = ")).unwrap_or(line)).fold(String::new(), |all, line| all + line + "\n");
+        let all: String =
+            all.lines().map(|line| line.strip_prefix("# ").filter(|l| l.contains(" = ")).unwrap_or(line)).fold(String::new(), |all, line| all + line + "\n");
         let found = parse(&all, Path::new("/nowhere")).unwrap_err();
         assert_eq!(found.len(), 1, "only the bundle is not there: {found:?}");
         let Front { kind: _, .. } = Front::default();

@@ -1,3 +1,5 @@
+//! Exports that hold, and every way in which one that does not is found out.
+
 use format::agreement::Text;
 use format::card::OrgKind;
 use format::keys::{Seeds, SigningKeys};

@@ -10,11 +10,12 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 pub(crate) type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -57,7 +58,14 @@ impl Node {
         _ = fs::remove_file(&address);
         let log = fs::File::options().create(true).append(true).open(self.data.join("node.log"))?;
         let begun = Instant::now();
-        let process = Command::new(PROGRAM).args(["serve", "--log", "warn"]).arg("--data").arg(&self.data).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()?;
+        let process = Command::new(PROGRAM)
+            .args(["serve", "--log", "warn"])
+            .arg("--data")
+            .arg(&self.data)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()?;
         self.process = Some(process);
         let pem = fs::read(self.data.join("web.pem"))?;
         let client = client(&pem)?;
@@ -133,8 +141,10 @@ fn client(pem: &[u8]) -> Outcome<reqwest::Client> {
     let mut roots = rustls::RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(pem)?)?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let tls = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?.with_root_certificates(roots).with_no_client_auth();
-    Ok(reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy().pool_max_idle_per_host(256).build()?)
+    let mut tls =
+        rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?.with_root_certificates(roots).with_no_client_auth();
+    tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy().read_timeout(Duration::from_secs(30)).build()?)
 }
 
 /// A member's session.
@@ -160,6 +170,11 @@ impl Member {
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Outcome<Value> {
         self.send(self.client.post(format!("{}/api/v1{path}", self.url)).json(body)).await
+    }
+
+    /// Asks for something that needs nothing more to be said.
+    pub(crate) async fn ask(&self, path: &str) -> Outcome<Value> {
+        self.send(self.client.post(format!("{}/api/v1{path}", self.url))).await
     }
 
     pub(crate) async fn post_bytes(&self, path: &str, media_type: &str, body: impl Into<reqwest::Body>) -> Outcome<Value> {
@@ -263,8 +278,8 @@ impl Pair {
 
     pub(crate) async fn put_through(&self, made: &Value) -> Outcome<String> {
         let path = format!("/drafts/{}/{}/submission", text(made, "number"), text(made, "version"));
-        let id = text(&self.author.post(&path, &json!({})).await?, "id");
-        self.officer.post(&format!("/records/{id}/approval"), &json!({})).await?;
+        let id = text(&self.author.ask(&path).await?, "id");
+        self.officer.ask(&format!("/records/{id}/approval")).await?;
         Ok(id)
     }
 

@@ -67,7 +67,14 @@ impl Page {
     /// Carries the page out, or says where and why it is not true.
     pub(crate) fn run(&self) -> Result<(), String> {
         let folder = tempfile::tempdir().unwrap();
-        let mut run = Run { folder: folder.path(), ports: free_ports(&self.ports), variables: Variables::new(), exported: BTreeMap::new(), begun: Vec::new(), until: Instant::now() + PAGE };
+        let mut run = Run {
+            folder: folder.path(),
+            ports: free_ports(&self.ports),
+            variables: Variables::new(),
+            exported: BTreeMap::new(),
+            begun: Vec::new(),
+            until: Instant::now() + PAGE,
+        };
         let outcome = self.steps.iter().try_for_each(|step| run.step(step));
         let ended = std::mem::take(&mut run.begun).into_iter().map(Background::end).collect::<Result<Vec<()>, String>>();
         outcome.and(ended.map(drop))

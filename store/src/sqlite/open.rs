@@ -128,7 +128,8 @@ impl Sqlite {
     /// The library is not sound, or there is no memory.
     pub fn memory() -> Result<Self, OpenError> {
         check_library(rusqlite::version_number())?;
-        let mut connection = Connection::open_in_memory_with_flags(OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        let mut connection =
+            Connection::open_in_memory_with_flags(OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
         harden(&connection, Options::default().cache_kib)?;
         schema::migrate(&mut connection, 0)?;
         Ok(Self { connection, access: Writer::new(None, None) })

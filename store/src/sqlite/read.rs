@@ -277,7 +277,12 @@ fn opening(connection: &Connection) -> StoreResult<Opening> {
     let last = first(connection, "SELECT place, at FROM entry ORDER BY place DESC LIMIT 1", [], |columns| Ok((columns.number::<u64>()?, columns.time()?)))?;
     let serials = all(connection, "SELECT year, last FROM serial", [], |columns| Ok((columns.number()?, columns.number()?)))?;
     Ok(Opening {
-        statements: all(connection, "SELECT kind, key, org, about, bytes, at FROM statement INDEXED BY statement_opening WHERE kind <= 3 ORDER BY seq", [], statement)?,
+        statements: all(
+            connection,
+            "SELECT kind, key, org, about, bytes, at FROM statement INDEXED BY statement_opening WHERE kind <= 3 ORDER BY seq",
+            [],
+            statement,
+        )?,
         peers: all(
             connection,
             "SELECT org, sent, sent_digest, acknowledged, shown_size, receipted_size, received, received_digest, parcel_size, parcel_root, parcel_note,

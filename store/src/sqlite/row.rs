@@ -138,4 +138,3 @@ impl<'r> Columns<'r> {
         self.array().map(Digest::from)
     }
 }
-

@@ -2,8 +2,8 @@
 //!
 //! It runs inside a savepoint that its caller opened, and decides neither when to commit nor what to do after a failure.
 //! A change that names a row which must be there fails if it is not. Rows to which no other refers are replaced whole.
-//! The invariant: a batch's entries go in at the end
-//! of the ledger without a gap, and destroyed content is gone from every table.
+//! The invariant: a batch's entries go in at the end of the ledger without a gap, and destroyed content is gone from
+//! every table.
 
 use std::collections::BTreeSet;
 
@@ -67,7 +67,9 @@ impl Writing<'_> {
             Change::Queue(peer, what) => self.queue(peer, what),
             Change::Requeue(peer, position, what) => self.requeue(peer, *position, what.as_ref()),
             Change::Parcel(row) => self.parcel(row),
-            Change::ParcelsDone(peer, sequence) => self.run("DELETE FROM parcel WHERE peer = ?1 AND sequence <= ?2", params![peer.as_str(), integer(*sequence)?]),
+            Change::ParcelsDone(peer, sequence) => {
+                self.run("DELETE FROM parcel WHERE peer = ?1 AND sequence <= ?2", params![peer.as_str(), integer(*sequence)?])
+            }
             Change::Peer(row) => self.peer(row),
             Change::Statement(row) => self.statement(row),
             Change::Member(row) => self.member(row),
@@ -372,16 +374,7 @@ impl Writing<'_> {
         };
         self.run(
             "INSERT INTO entry (place, leaf, salt, json, what, record, about, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-            params![
-                integer(row.index)?,
-                row.leaf,
-                row.salt,
-                row.json,
-                row.what,
-                row.record.as_ref().map(|id| id.0.as_bytes()),
-                about,
-                row.at.as_ms(),
-            ],
+            params![integer(row.index)?, row.leaf, row.salt, row.json, row.what, row.record.as_ref().map(|id| id.0.as_bytes()), about, row.at.as_ms(),],
         )
     }
 

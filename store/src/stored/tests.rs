@@ -63,7 +63,8 @@ fn the_sample_of_parcel_items_reads_back() {
 #[test]
 fn a_header_points_where_its_links_do() {
     let (a, b) = (Digest::of(b"a"), Digest::of(b"b"));
-    let header = format!(r#"{{"kind":"report","supersedes":"{a}","links":[{{"relation":"answers","to":"{b}"}},{{"relation":"based-on","to":"{b}"}}],"more":[1]}}"#);
+    let header =
+        format!(r#"{{"kind":"report","supersedes":"{a}","links":[{{"relation":"answers","to":"{b}"}},{{"relation":"based-on","to":"{b}"}}],"more":[1]}}"#);
     assert_eq!(targets(header.as_bytes()), BTreeSet::from([RecordId(a), RecordId(b)]));
     assert_eq!(targets(b"{}"), BTreeSet::new());
     assert_eq!(targets(b"not a header"), BTreeSet::new());

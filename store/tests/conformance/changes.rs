@@ -56,7 +56,12 @@ pub(crate) fn records_come_back(place: &dyn Place) {
     let rows: Vec<RecordRow> = Kind::ALL
         .into_iter()
         .zip(0..)
-        .map(|(kind, n)| RecordRow { kind, stage: stages[usize::try_from(n).unwrap() % 5], condition: conditions[usize::try_from(n).unwrap() % 5], ..record(n) })
+        .map(|(kind, n)| RecordRow {
+            kind,
+            stage: stages[usize::try_from(n).unwrap() % 5],
+            condition: conditions[usize::try_from(n).unwrap() % 5],
+            ..record(n)
+        })
         .chain([
             RecordRow { submitted_by: Some("bo".to_owned()), approved_by: Some(String::new()), sent_back: true, ..draft(10) },
             RecordRow { flagged: true, grant: Some(id(3)), version: u32::MAX, header: record(11).header, ..record(11) },
@@ -398,8 +403,7 @@ pub(crate) fn the_first_statement_stands(place: &dyn Place) {
 pub(crate) fn members_and_credentials_come_back(place: &dyn Place) {
     let mut desk = Desk::new(place.open());
     let mut anna = member("anna");
-    anna.roles =
-        [Role::Analyst, Role::Liaison, Role::ReleaseOfficer, Role::TipDesk, Role::Secretary, Role::Auditor, Role::Administrator].into_iter().collect();
+    anna.roles = [Role::Analyst, Role::Liaison, Role::ReleaseOfficer, Role::TipDesk, Role::Secretary, Role::Auditor, Role::Administrator].into_iter().collect();
     let (bo, cia) = (member("bo.b"), member("cia-1"));
     desk.act(vec![Change::Member(cia.clone()), Change::Member(anna.clone()), Change::Member(bo.clone())]);
     assert_eq!(desk.read().members().unwrap(), [anna.clone(), bo.clone(), cia.clone()]);
@@ -441,4 +445,3 @@ pub(crate) fn serials_and_house_rules_come_back(place: &dyn Place) {
     desk.act(vec![Change::HouseRules(String::new())]);
     assert_eq!(rules(&desk), "");
 }
-

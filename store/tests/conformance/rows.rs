@@ -81,10 +81,7 @@ pub(crate) fn draft(n: u64) -> RecordRow {
 }
 
 pub(crate) fn signatures(n: u64) -> Signatures {
-    Signatures {
-        ed25519: bytes(n, 64).try_into().unwrap(),
-        ml_dsa_65: bytes(n + 1, ML_DSA_65_SIGNATURE).into_boxed_slice().try_into().unwrap(),
-    }
+    Signatures { ed25519: bytes(n, 64).try_into().unwrap(), ml_dsa_65: bytes(n + 1, ML_DSA_65_SIGNATURE).into_boxed_slice().try_into().unwrap() }
 }
 
 pub(crate) fn content(n: u64) -> ContentRow {

@@ -70,6 +70,8 @@ fn many(from: u64, seconds: u64, count: u64, folder: &Path) -> ExitCode {
     println!("seeds {seeds}, steps {steps}, faults {{{}}}, violations {violations}", line(&coverage.faults));
     let spent = begun.elapsed();
     println!("{:.1} seeds/s", seeds as f64 / spent.as_secs_f64());
-    if !missing.is_empty() { println!("never happened: {}", missing.join(", ")); }
+    if !missing.is_empty() {
+        println!("never happened: {}", missing.join(", "));
+    }
     if violations == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

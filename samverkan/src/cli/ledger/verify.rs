@@ -40,11 +40,12 @@ pub(in crate::cli) fn verify(context: &Context, verb: &Verify) -> Outcome {
     let remembered = verb.checkpoints.iter().map(|path| remembered(path)).collect::<Outcome<Vec<_>>>()?;
     let unreadable = |error: std::io::Error| Failure::usage(format!("`{}` cannot be read: {error}", verb.export.display()));
     let file = File::open(&verb.export).map_err(unreadable)?;
-    let bar = progress("verify", file.metadata().map_err(unreadable)?.len());
+    let bar = progress("verify", Some(file.metadata().map_err(unreadable)?.len()));
     let report = export::verify(BufReader::with_capacity(1 << 16, file), &signers, remembered, |bytes| bar.inc(bytes + 1));
     bar.finish_and_clear();
     let report = report.map_err(|fault| {
-        Failure::refused(format!("`{}` does not hold: {fault}", verb.export.display())).remedy("Keep the file as it is: it is the evidence. Ask the owner for the export again, and compare.")
+        Failure::refused(format!("`{}` does not hold: {fault}", verb.export.display()))
+            .remedy("Keep the file as it is: it is the evidence. Ask the owner for the export again, and compare.")
     })?;
     let fingerprints: Vec<String> = signers.iter().map(|signer| format!("{} {}", signer.card.org, signer.keys.fingerprint())).collect();
     context.printer.answer(&told(&report), || show(&report, &fingerprints));
@@ -52,7 +53,8 @@ pub(in crate::cli) fn verify(context: &Context, verb: &Verify) -> Outcome {
 }
 
 fn signer(path: &Path) -> Outcome<Signer> {
-    let (card, keys) = format::card::introduce(&read(path)?).map_err(|error| Failure::usage(format!("`{}` is not a card that holds together: {error}", path.display())))?;
+    let (card, keys) =
+        format::card::introduce(&read(path)?).map_err(|error| Failure::usage(format!("`{}` is not a card that holds together: {error}", path.display())))?;
     Ok(Signer { card: card.value().clone(), keys })
 }
 
@@ -98,7 +100,10 @@ fn show(report: &Report, fingerprints: &[String]) {
         line(&format!("{org} has seen this ledger and signed for it on {}.", time(*at)));
     }
     if report.continued > 0 {
-        line(&format!("It continues {} given.", if report.continued == 1 { "the checkpoint".to_owned() } else { format!("the {} checkpoints", report.continued) }));
+        line(&format!(
+            "It continues {} given.",
+            if report.continued == 1 { "the checkpoint".to_owned() } else { format!("the {} checkpoints", report.continued) }
+        ));
     }
     if !fingerprints.is_empty() && std::io::stdout().is_terminal() {
         line("The cards that were believed have these fingerprints:");

@@ -61,7 +61,8 @@ pub(in crate::cli) async fn stix(client: &Client, stix: &Stix, number: &str, ver
 
 async fn attach(client: &Client, number: &str, version: u64, path: &Path, media_type: &str) -> Outcome<serde_json::Value> {
     let unreadable = |error: std::io::Error| Failure::usage(format!("`{}` cannot be read: {error}", path.display()));
-    let name = path.file_name().and_then(|name| name.to_str()).ok_or_else(|| Failure::usage(format!("`{}` has no name that can be sent along", path.display())))?;
+    let name =
+        path.file_name().and_then(|name| name.to_str()).ok_or_else(|| Failure::usage(format!("`{}` has no name that can be sent along", path.display())))?;
     let file = File::open(path).await.map_err(unreadable)?;
     let bytes = file.metadata().await.map_err(unreadable)?.len();
     if bytes == 0 {
@@ -69,7 +70,7 @@ async fn attach(client: &Client, number: &str, version: u64, path: &Path, media_
     }
     // WHY: a duplicate of the descriptor has the same position, which tells how far the sending has come.
     let position = file.try_clone().await.map_err(unreadable)?;
-    let bar = progress(name, bytes);
+    let bar = progress(name, Some(bytes));
     let call = client.post(&["drafts", number, &version.to_string(), "attachments"]).query("name", name).query("media-type", media_type);
     let sending = call.body("application/octet-stream", file).send();
     let answer = tokio::select! {
