@@ -19,6 +19,7 @@ use policy::house::HouseRules;
 use crate::command::{Command, Outcome, Refusal};
 use crate::entry::{Actor, Entry, Event};
 use crate::exchange::{Acknowledgement, Answer, Dispatch, Inbound};
+use crate::planted::{Bug, planted};
 use crate::ports::{Entropy, Store, StoreError, StoreResult};
 use crate::rows::{Batch, Change, EntryRow, RecordRow};
 use crate::state::{Directory, KEPT_LEVELS, State};
@@ -79,7 +80,7 @@ impl Plan {
             Change::NewRecord(changed, _) | Change::Record(changed) if changed.id == row.id => Some(changed.as_ref().clone()),
             _ => None,
         });
-        changed.unwrap_or(row)
+        changed.filter(|_| !planted(Bug::PlanForgotten)).unwrap_or(row)
     }
 }
 
@@ -186,7 +187,7 @@ impl<S: Store> Node<S> {
         let actor = Actor::Organisation(inbound.from().clone());
         // INVARIANT: a parcel is taken in whole or not at all; its items are kept one by one.
         let decided = self.decide_receive(inbound, now).and_then(|(answer, plan)| self.keep(plan, &actor, now).map(|()| answer));
-        self.broken |= decided.is_err();
+        self.broken |= decided.is_err() && !planted(Bug::ParcelHalved);
         decided
     }
 
@@ -254,7 +255,9 @@ impl<S: Store> Node<S> {
             return Err(StoreError::Failed("an act since the last commit could not be kept".to_owned()));
         }
         if let Err(fault) = self.store.commit() {
-            self.go_back()?;
+            if !planted(Bug::MemoryAhead) {
+                self.go_back()?;
+            }
             return Err(fault);
         }
         self.refresh()?;
@@ -307,7 +310,9 @@ impl<S: Store> Node<S> {
                 self.woken.insert(peer.clone());
             }
         }
-        self.state.frontier = frontier;
+        if !planted(Bug::FrontierStands) {
+            self.state.frontier = frontier;
+        }
         self.state.clock = now;
         Ok(())
     }

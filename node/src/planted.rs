@@ -55,6 +55,18 @@ pub enum Bug {
     CorrectionNotRelayed,
     /// A confirmed removal is undone by an older receipt.
     RemovalUndone,
+    /// What is sent again is not weighed again.
+    ResendUnweighed,
+    /// A holder's word to the originator stops half-way.
+    NoticeNotForwarded,
+    /// A recall goes only to those who got the record from here, if they still have it.
+    WaysCut,
+    /// A correction takes the place of the version just before it, and of no other.
+    VersionsSkipped,
+    /// A parcel that could not be taken in whole is kept as far as it went.
+    ParcelHalved,
+    /// An act forgets what it has just changed.
+    PlanForgotten,
 }
 
 #[cfg(feature = "planted")]

@@ -27,6 +27,12 @@ pub(crate) fn integer(number: u64) -> StoreResult<i64> {
     i64::try_from(number).map_err(|_| StoreError::Failed(format!("{number} is larger than a store can hold")))
 }
 
+// STORED: record.handle
+/// The first eight bytes of an id as a number.
+pub(crate) fn handle(id: &RecordId) -> i64 {
+    id.0.as_bytes().first_chunk().map_or(0, |bytes| i64::from_be_bytes(*bytes))
+}
+
 /// A word that is stored as a number.
 pub(crate) trait Code: Sized + Copy {
     /// What the word is, for error messages.

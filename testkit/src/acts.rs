@@ -107,6 +107,11 @@ impl Temper {
         Self { weights, careless: if rng.u8(..4) == 0 { 60 } else { 0 } }
     }
 
+    /// Nobody leaves an agreement.
+    pub fn stay(&mut self) {
+        self.weights.retain(|(idea, _)| *idea != Idea::Withdraw);
+    }
+
     fn idea(&self, rng: &mut Rng) -> Idea {
         let mut drawn = rng.u32(..self.weights.iter().map(|(_, weight)| weight).sum::<u32>().max(1));
         for (idea, weight) in &self.weights {
@@ -161,6 +166,12 @@ impl Desk<'_> {
             Stage::Released | Stage::Received => return None,
         };
         Some(self.act(word, &member, Some(row), command))
+    }
+
+    /// A recall of this record.
+    pub fn recall(&mut self, number: &RecordNumber) -> Option<Act> {
+        let command = Command::Recall { number: number.clone(), reason: format!("all of it {}", self.canary()) };
+        Some(self.act("recall", "rolf", None, command))
     }
 
     fn follow(&mut self, idea: Idea) -> Option<Act> {

@@ -326,10 +326,13 @@ impl Chronicle {
         let me = self.org(at).clone();
         match item {
             SeenItem::Record { id, header, consent, .. } => {
+                // Nobody recalls what is another's.
+                let own = |record: &RecordId| self.headers.get(record).is_none_or(|known| known.originator == header.originator);
+                let theirs: Vec<RecordId> = header.linked(Relation::Concerns).filter(own).collect();
                 let log = self.at_mut(at);
                 log.accepted.insert(*id);
                 match header.kind {
-                    Kind::Recall => log.knows.recalled.extend(header.linked(Relation::Concerns)),
+                    Kind::Recall => log.knows.recalled.extend(theirs),
                     Kind::Consent => {
                         if let (Some(consent), Some(record)) =
                             (consent.as_ref().filter(|c| c.act == ConsentAct::Grant), header.linked(Relation::Concerns).next())
@@ -470,6 +473,6 @@ pub fn read_receipt(bytes: &[u8]) -> Option<(Digest, Receipt)> {
 #[must_use]
 pub fn canaries(bytes: &[u8]) -> Vec<String> {
     let whole = CANARY.len() + 32;
-    let found = bytes.windows(whole).filter(|window| window.starts_with(CANARY.as_bytes()));
-    found.map(|window| String::from_utf8_lossy(window).into_owned()).collect()
+    let found = memchr::memmem::find_iter(bytes, CANARY.as_bytes()).filter_map(|place| bytes.get(place..place + whole));
+    found.map(|word| String::from_utf8_lossy(word).into_owned()).collect()
 }

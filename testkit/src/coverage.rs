@@ -28,6 +28,8 @@ pub const FAULTS: &[&str] = &[
     "clock-back",
     "days-pass",
     "careless-caller",
+    "forged-previous", "forged-root", "forged-proof", "forged-size", "smuggled-record", "equivocation", "foreign-recall", "foreign-number",
+    "forged-receipt",
 ];
 
 /// Every kind of act that must have succeeded, by members and by nodes.

@@ -142,24 +142,11 @@ pub fn nothing_shows(bytes: &[u8], what: &str) -> Check {
     // Base64 of the word at each of the three places it can have, without the letters that neighbours share.
     let spellings: [&[u8]; 6] = [plain, b"S0FOQVJJR", b"tBTkFSSU", b"LQU5BUklF", b"4b414e41524945", &[75, 0, 65, 0, 78, 0, 65, 0, 82, 0, 73, 0, 69]];
     for spelling in spellings {
-        if find(bytes, spelling) {
+        if memchr::memmem::find(bytes, spelling).is_some() {
             return broken(1, format!("a confidential text shows in {what}"));
         }
     }
     Ok(())
-}
-
-fn find(bytes: &[u8], word: &[u8]) -> bool {
-    let Some((first, _)) = word.split_first() else { return false };
-    let mut rest = bytes;
-    while let Some(place) = rest.iter().position(|byte| byte == first) {
-        let from = rest.get(place..).unwrap_or_default();
-        if from.starts_with(word) {
-            return true;
-        }
-        rest = from.get(1..).unwrap_or_default();
-    }
-    false
 }
 
 /// 3. A release that a member was told of is there with its signature and its entry, and for each recipient there is
@@ -260,6 +247,10 @@ fn no_way_back(world: &mut World, at: Place, row: &RecordRow) -> Check {
     if log.knows.recalled.contains(&row.id) && (row.condition != Condition::Recalled || (content && !own)) {
         return broken(6, format!("{what} is recalled and stands as {:?}, with content: {content}", row.condition));
     }
+    let originator = world.chronicle.place(&row.originator);
+    if row.condition == Condition::Recalled && originator.is_some_and(|place| !world.chronicle.at(place).recalls.contains(&row.id)) {
+        return broken(6, format!("{what} was recalled by somebody else"));
+    }
     let newest = log.knows.newest.get(&row.number).copied().unwrap_or(0);
     if row.kind.carries_information() && newest > row.version && row.condition == Condition::Current {
         return broken(6, format!("{what} is current beside version {newest}"));
@@ -287,8 +278,12 @@ fn authentic(world: &mut World, at: Place, row: &RecordRow) -> Check {
     }
     let what = format!("{} v{} at {}", row.number, row.version, world.site(at).org());
     let Some(signatures) = row.signatures.clone() else { return broken(7, format!("{what} has no signature")) };
-    let keys = world.sites.iter().find(|site| *site.org() == row.originator).map(|site| site.organisation.identity.keys.public());
-    let Some(keys) = keys else { return broken(7, format!("{what} is by nobody")) };
+    let identity = world.sites.iter().find(|site| *site.org() == row.originator).map(|site| &site.organisation.identity);
+    let Some(identity) = identity else { return broken(7, format!("{what} is by nobody")) };
+    if !row.number.as_str().starts_with(&format!("{}-", identity.short)) {
+        return broken(7, format!("{what} has a number that is not its originator's"));
+    }
+    let keys = identity.keys.public();
     let signed = Signed::from_parts(row.originator.clone(), row.header.clone(), signatures.ed25519, signatures.ml_dsa_65);
     if verify::<Header>(&signed.to_bytes(), &(&row.originator, keys)).is_err() {
         return broken(7, format!("{what} does not verify"));
@@ -348,6 +343,9 @@ fn edge_is_durable(world: &World, at: Place) -> Check {
 
 /// 10. When a write failed, the commit does not succeed.
 pub fn fail_closed(world: &World, at: Place, write_failed: bool, committed: &StoreResult<()>, struck: &[Fault]) -> Check {
+    if committed.is_err() && struck.is_empty() {
+        return broken(10, format!("{} asked its store for what it must refuse: {committed:?}", world.site(at).org()));
+    }
     if write_failed && committed.is_ok() && !struck.contains(&Fault::DiesAfterCommit) {
         return broken(10, format!("{} went on after a write had failed", world.site(at).org()));
     }
@@ -388,7 +386,8 @@ pub fn four_eyes(world: &World, at: Place, record: RecordId, header: &Header) ->
 /// No node stops exchange with another that did nothing wrong: part of 9 and of 15.
 fn no_false_suspicion(world: &World, at: Place) -> Check {
     let Some(node) = &world.site(at).node else { return Ok(()) };
-    match node.state().peers.values().find(|state| state.suspicion.is_some()) {
+    let honest = |org: &OrgId| world.plan.hostile.is_none_or(|hostile| hostile != at && world.chronicle.org(hostile) != org);
+    match node.state().peers.values().find(|state| state.suspicion.is_some() && honest(&state.org)) {
         Some(state) => broken(15, format!("{} suspects {} of {:?} without cause", world.site(at).org(), state.org, state.suspicion)),
         None => Ok(()),
     }
@@ -400,6 +399,7 @@ fn no_false_suspicion(world: &World, at: Place) -> Check {
 /// An invariant does not hold.
 pub fn after_turn(world: &mut World, at: Place, touched: &BTreeSet<RecordId>) -> Check {
     edge_is_durable(world, at)?;
+    forgeries_are_not_believed(world, at)?;
     no_false_suspicion(world, at)?;
     for record in touched {
         let Some(row) = look(world, at, |store| store.record(record))?.filter(|row| row.stage >= Stage::Released) else { continue };
@@ -426,6 +426,7 @@ pub fn after_start(world: &mut World, at: Place) -> Check {
 /// An invariant does not hold.
 pub fn all(world: &mut World) -> Check {
     for at in 0..world.plan.sites {
+        nothing_shows_on_disk(world, at)?;
         ledger_recomputes(world, at)?;
         memory_is_durable(world, at)?;
         promises(world, at, None)?;
@@ -434,6 +435,7 @@ pub fn all(world: &mut World) -> Check {
             no_way_back(world, at, &row)?;
             authentic(world, at, &row)?;
             at_rest(world, at, &row)?;
+            kept_no_longer(world, at, &row)?;
         }
     }
     Ok(())
@@ -466,6 +468,84 @@ fn at_rest(world: &World, at: Place, row: &RecordRow) -> Check {
                 let bytes = vault.open_piece(&key, part, &piece.ciphertext).map_err(|fault| unread(&fault))?;
                 content_is_lawful(world, at, row.id, &bytes)?;
             }
+        }
+    }
+    Ok(())
+}
+
+/// 7. A receipt for something else, or with another ledger, is never kept as a receipt.
+fn forgeries_are_not_believed(world: &World, at: Place) -> Check {
+    for digest in &world.forged_receipts {
+        if !look(world, at, |store| store.statements_about(StatementKind::ReceiptIn, digest))?.is_empty() {
+            return broken(7, format!("{} took in a forged receipt", world.site(at).org()));
+        }
+    }
+    Ok(())
+}
+
+/// 13. What should have been destroyed by now is.
+fn kept_no_longer(world: &World, at: Place, row: &RecordRow) -> Check {
+    if row.retain_until <= world.clock(at) && look(world, at, |store| store.content(&row.id))?.is_some() {
+        return broken(13, format!("{} v{} is still at {} after its time", row.number, row.version, world.site(at).org()));
+    }
+    Ok(())
+}
+
+/// 1, raw. Where the store is a file, nothing shows in its bytes, in unused pages and in the log beside it.
+pub fn nothing_shows_on_disk(world: &World, at: Place) -> Check {
+    let Some(path) = world.site(at).store.path() else { return Ok(()) };
+    for suffix in ["", "-wal", "-shm", "-journal"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        if let Ok(bytes) = std::fs::read(std::path::Path::new(&name)) {
+            nothing_shows(&bytes, "a store's file")?;
+        }
+    }
+    Ok(())
+}
+
+/// 15. After healing nobody holds as current what its originator has replaced, where whoever gave it to them has the
+/// later version and could have handed it on; and nobody lacks a piece of what came from its originator.
+///
+/// # Errors
+/// Somebody was left behind.
+pub fn latest_everywhere(world: &World) -> Check {
+    for at in 0..world.plan.sites {
+        for row in every_record(world, at)?.iter().filter(|row| row.stage == Stage::Received && row.condition == Condition::Current) {
+            let (Some(from), Some(origin)) = (row.from.as_ref().and_then(|org| world.chronicle.place(org)), world.chronicle.place(&row.originator)) else {
+                continue;
+            };
+            left_behind(world, at, from, origin, row)?;
+            if from == origin {
+                whole(world, at, row)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn left_behind(world: &World, at: Place, from: Place, origin: Place, row: &RecordRow) -> Check {
+    let versions = world.chronicle.at(origin).own.get(&row.number).cloned().unwrap_or_default();
+    let Some(last) = versions.last().filter(|last| **last != row.id) else { return Ok(()) };
+    let later = look(world, from, |store| store.record(last))?.filter(|later| later.version > row.version && later.condition == Condition::Current);
+    let Some(later) = later else { return Ok(()) };
+    let tried = look(world, from, |store| store.holdings(last))?;
+    if tried.iter().any(|copy| copy.holder == *world.site(at).org()) {
+        return Ok(());
+    }
+    broken(15, format!("{} still takes {} v{} for current, and {} has v{}", world.site(at).org(), row.number, row.version, world.site(from).org(), later.version))
+}
+
+fn whole(world: &World, at: Place, row: &RecordRow) -> Check {
+    let header = node::act::release::header_of(row).map_err(|fault| unread(&fault))?;
+    let stands = world.chronicle.place(&row.originator).map(|place| look(world, place, |store| store.record(&row.id))).transpose()?.flatten();
+    if stands.is_none_or(|row| row.condition != Condition::Current) {
+        return Ok(());
+    }
+    for (attachment, reference) in (0_u32..).zip(&header.attachments) {
+        let leaves = look(world, at, |store| store.piece_leaves(&(row.number.clone(), row.version), attachment))?;
+        if leaves.len() as u64 != reference.pieces() {
+            return broken(15, format!("{} lacks pieces of {} v{}", world.site(at).org(), row.number, row.version));
         }
     }
     Ok(())

@@ -5,9 +5,11 @@
 
 pub mod acts;
 pub mod chronicle;
+pub mod convergence;
 pub mod coverage;
 pub mod faulty;
 pub mod federation;
+pub mod forger;
 pub mod invariants;
 pub mod logs;
 pub mod network;

@@ -41,6 +41,14 @@ pub struct Message {
     pub order: u64,
 }
 
+impl Message {
+    /// The envelope, if it is one.
+    #[must_use]
+    pub fn envelope(&self) -> Option<&[u8]> {
+        if let Cargo::Parcel(envelope) = &self.cargo { Some(envelope) } else { None }
+    }
+}
+
 /// Rates in thousandths.
 #[derive(Debug, Clone, Default)]
 pub struct Weather {
@@ -219,6 +227,12 @@ impl Network {
         self.cut.clear();
         self.weather = Weather::default();
         self.calm = true;
+    }
+
+    /// Whether it carries faithfully.
+    #[must_use]
+    pub const fn is_calm(&self) -> bool {
+        self.calm
     }
 
     /// When the next message is due.

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::chronicle::{Check, Violation, broken};
+use crate::convergence;
 use crate::coverage::Coverage;
 use crate::invariants;
 use crate::logs::Logs;
@@ -54,15 +55,28 @@ fn inside(seed: u64, folder: &Path, options: &Options) -> Report {
         }
     };
     world.hasty = options.hasty;
-    let end = play(&mut world);
+    let end = play(&mut world, seed, folder);
     Report { steps: world.step, coverage: std::mem::take(&mut world.coverage), violation: end.err(), fingerprint: world.fingerprint }
 }
 
-fn play(world: &mut World) -> Check {
+fn play(world: &mut World, seed: u64, folder: &Path) -> Check {
     while world.step < world.plan.steps {
         world.step()?;
     }
     world.heal()?;
+    if world.plan.hostile.is_some() {
+        // Nobody owes a forger that its parcels are taken in: only safety is asked.
+        world.drain(ROUNDS)?;
+        return invariants::all(world);
+    }
+    come_to_rest(world)?;
+    invariants::all(world)?;
+    invariants::drained(world)?;
+    invariants::latest_everywhere(world)?;
+    if world.plan.replays {
+        (0..world.plan.sites).try_for_each(|at| convergence::check(world, seed, folder, at))?;
+    }
+    world.recall_everything()?;
     come_to_rest(world)?;
     invariants::all(world)?;
     invariants::drained(world)

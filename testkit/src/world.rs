@@ -18,9 +18,10 @@ use node::{Command, Node, Outcome, Recipient, Refusal};
 use policy::house::NoHouseRules;
 
 use crate::acts::{self, Act, Desk, Temper};
-use crate::chronicle::{Check, Chronicle, Promise, SeenItem, broken};
+use crate::chronicle::{Check, Chronicle, Promise, SeenItem, Violation, broken};
 use crate::coverage::Coverage;
 use crate::faulty::{Armed, Fault, Faulty};
+use crate::forger::{self, Workshop};
 use crate::federation::{Federation, Organisation, act, beginning, open, pass};
 use crate::invariants;
 use crate::network::{Cargo, Message, Network, Place, Weather};
@@ -70,13 +71,17 @@ pub struct Plan {
     pub connected: bool,
     /// Stores are files.
     pub files: bool,
+    /// A site with valid keys that forges.
+    pub hostile: Option<Place>,
+    /// Everyone's parcels are kept, to be taken in again in another order.
+    pub replays: bool,
 }
 
 impl Plan {
     fn draw(rng: &mut Rng) -> Self {
         let mut rate = |most: u32| if rng.u8(..3) == 0 { 0 } else { rng.u32(1..=most) };
         let (store_faults, stops, cuts, days) = (rate(40), rate(12), rate(15), rate(12));
-        Self {
+        let mut plan = Self {
             sites: [3, 3, 3, 4, 4, 5, 6, 8].get(rng.usize(..8)).copied().unwrap_or(3),
             steps: rng.u64(120..360),
             weather: Weather::draw(rng),
@@ -88,7 +93,17 @@ impl Plan {
             skew: [0, 1000, 300_000, 36_000_000].get(rng.usize(..4)).copied().unwrap_or(0),
             connected: rng.u8(..3) > 0,
             files: rng.u8(..16) == 0,
+            hostile: (rng.u8(..6) == 0).then_some(0),
+            replays: false,
+        };
+        plan.hostile = plan.hostile.map(|_| rng.usize(..plan.sites));
+        if plan.hostile.is_none() && rng.u8(..12) == 0 {
+            plan.replays = true;
+            plan.days = 0;
+            plan.skew = 0;
+            plan.temper.stay();
         }
+        plan
     }
 }
 
@@ -155,6 +170,8 @@ pub enum Job {
     Member,
     /// A member takes the next step with this record.
     Push(RecordNumber, u32),
+    /// A member recalls this record.
+    Recall(RecordNumber),
     /// A parcel arrived.
     Receive(Message),
     /// An answer arrived.
@@ -210,6 +227,11 @@ pub struct World {
     pub step: u64,
     /// A caller that answers before the commit: a planted bug of the simulation itself.
     pub hasty: bool,
+    /// Digests of forged receipts.
+    pub forged_receipts: BTreeSet<format::Digest>,
+    /// Parcels that were taken in: by whom, from whom.
+    pub inbox: Vec<(Place, Place, Vec<u8>)>,
+    loot: Vec<Vec<u8>>,
     requests: u64,
     verbose: bool,
     /// SHA-256 over everything told, to compare two runs.
@@ -245,6 +267,9 @@ impl World {
             coverage: Coverage::default(),
             step: 0,
             hasty: false,
+            forged_receipts: BTreeSet::new(),
+            inbox: Vec::new(),
+            loot: Vec::new(),
             requests: 0,
             verbose,
             fingerprint: format::Digest::from([0; 32]),
@@ -337,7 +362,8 @@ impl World {
     }
 
     /// What a site's clock shows.
-    fn clock(&self, at: Place) -> Timestamp {
+    #[must_use]
+    pub fn clock(&self, at: Place) -> Timestamp {
         Timestamp::from_ms(self.now + self.site(at).skew)
     }
 
@@ -617,11 +643,11 @@ impl World {
         }
     }
 
-    fn perform(&mut self, at: Place, node: &mut Node<Faulty>, job: Job, jobs: &mut VecDeque<Job>) -> Result<Effect, crate::chronicle::Violation> {
+    fn perform(&mut self, at: Place, node: &mut Node<Faulty>, job: Job, jobs: &mut VecDeque<Job>) -> Result<Effect, Violation> {
         let clock = self.clock(at);
         let now = clock.max(node.state().clock);
         Ok(match job {
-            Job::Member | Job::Push(..) => {
+            Job::Member | Job::Push(..) | Job::Recall(_) => {
                 let Some(act) = self.think(at, &job, now) else { return Ok(Effect::Nothing) };
                 self.member_acts(node, act, clock, jobs)
             }
@@ -652,6 +678,7 @@ impl World {
             let mut desk = Desk { rng, store, me: &me, orgs, agreements, now, canaries: &mut canaries };
             match job {
                 Job::Push(number, version) => desk.push_through(number, *version),
+                Job::Recall(number) => desk.recall(number),
                 _ => desk.think(temper),
             }
         });
@@ -696,7 +723,7 @@ impl World {
         }
     }
 
-    fn receive(&self, node: &mut Node<Faulty>, message: Message, clock: Timestamp) -> Result<Effect, crate::chronicle::Violation> {
+    fn receive(&self, node: &mut Node<Faulty>, message: Message, clock: Timestamp) -> Result<Effect, Violation> {
         let Cargo::Parcel(envelope) = &message.cargo else { return Ok(Effect::Nothing) };
         let identity = Arc::clone(node.identity());
         let directory = Arc::clone(&node.state().directory);
@@ -719,7 +746,7 @@ impl World {
         })
     }
 
-    fn acknowledge(&mut self, at: Place, node: &mut Node<Faulty>, message: Message, clock: Timestamp) -> Result<Effect, crate::chronicle::Violation> {
+    fn acknowledge(&mut self, at: Place, node: &mut Node<Faulty>, message: Message, clock: Timestamp) -> Result<Effect, Violation> {
         let Cargo::Answer(bytes) = &message.cargo else { return Ok(Effect::Nothing) };
         if let Some(Answer::Expected(awaited)) = Answer::parse(bytes) {
             // As every courier must: what was said before the parcel that it asked for was confirmed says nothing now.
@@ -753,12 +780,19 @@ impl World {
     fn note(&mut self, at: Place, effect: &Effect, touched: &mut BTreeSet<RecordId>) -> Check {
         match effect {
             Effect::Acted { act, outcome } => self.note_act(at, act, outcome),
-            Effect::Answered { answer: Answer::Receipt(bytes), now, .. } => {
+            Effect::Answered { answer: Answer::Receipt(bytes), now, message } => {
                 let Some(acceptance) = self.chronicle.received(at, bytes)? else { return Ok(()) };
                 invariants::checkpoint(self, at, &acceptance.receipt.checkpoint)?;
+                invariants::checkpoint(self, acceptance.from, &acceptance.parcel.header.checkpoint)?;
+                if let Some(envelope) = message.envelope().filter(|_| self.plan.replays) {
+                    self.inbox.push((at, acceptance.from, envelope.to_vec()));
+                }
                 for (item, accepted) in acceptance.parcel.items.iter().zip(&acceptance.accepted) {
                     let Some(item) = item.as_ref().filter(|_| *accepted) else { continue };
                     invariants::may_enter(self, at, acceptance.from, item, *now)?;
+                    if let SeenItem::Record { id, .. } = item {
+                        self.chronicle.handed.insert((*id, at));
+                    }
                     self.chronicle.learn(at, item);
                     if let SeenItem::Record { id, header, .. } = item {
                         touched.insert(*id);
@@ -845,7 +879,7 @@ impl World {
                 self.coverage.act("receive");
                 self.mark(at, "receive");
                 self.say(|| format!("{} answers {}: {}", self.site(at).org(), self.chronicle.org(message.from), self.describe(&answer)));
-                let cargo = Cargo::Answer(answer.to_bytes());
+                let cargo = Cargo::Answer(self.forged_answer(at, &answer).unwrap_or_else(|| answer.to_bytes()));
                 self.carry(Message { from: at, to: message.from, due: 0, request: message.request, cargo, spoiled: false, order: 0 });
                 Ok(())
             }
@@ -928,8 +962,63 @@ impl World {
         lane.last = sequence;
         lane.flying.push_back(Flight { request, sequence, confirmed, since });
         let items = invariants::leaves(self, at, peer, &envelope, now)?;
+        let envelope = self.forged_parcel(at, peer, &envelope, now)?.unwrap_or(envelope);
         self.say(|| format!("{} sends parcel {sequence} to {}: {items}", self.site(at).org(), self.chronicle.org(peer)));
         self.carry(Message { from: at, to: peer, due: 0, request, cargo: Cargo::Parcel(envelope), spoiled: false, order: 0 });
+        Ok(())
+    }
+
+    fn workshop<'a>(rng: &'a mut Rng, me: &'a Site, to: &'a Site, loot: &'a [Vec<u8>], foreign: &'a [RecordId], now: Timestamp) -> Workshop<'a> {
+        Workshop { rng, me: &me.organisation.identity, to: &to.organisation.identity, loot, foreign, now }
+    }
+
+    /// What a hostile site makes of a parcel, now and then.
+    fn forged_parcel(&mut self, at: Place, peer: Place, envelope: &[u8], now: Timestamp) -> Result<Option<Vec<u8>>, Violation> {
+        let Some(hostile) = self.plan.hostile else { return Ok(None) };
+        let to = &self.site(peer).organisation.identity;
+        let Ok(plain) = to.opening.open(to.org(), envelope) else { return Ok(None) };
+        if peer == hostile {
+            self.loot.extend(forger::records(&plain));
+        }
+        if at != hostile || self.network.is_calm() || self.rng.u8(..6) > 0 {
+            return Ok(None);
+        }
+        let org = self.chronicle.org(at).clone();
+        let foreign: Vec<RecordId> = self.chronicle.headers.iter().filter(|(_, header)| header.originator != org).map(|(id, _)| *id).collect();
+        let mut rng = self.rng.fork();
+        let forged = Self::workshop(&mut rng, self.site(at), self.site(peer), &self.loot, &foreign, now).parcel(&plain);
+        let Some((forgery, plain, envelope)) = forged else { return Ok(None) };
+        self.coverage.fault(forgery);
+        self.say(|| format!("{org} sends that parcel with a {forgery}"));
+        self.chronicle.observe(at, peer, &plain)?;
+        Ok(Some(envelope))
+    }
+
+    /// What a hostile site makes of a receipt, now and then.
+    fn forged_answer(&mut self, at: Place, answer: &Answer) -> Option<Vec<u8>> {
+        let Answer::Receipt(bytes) = answer else { return None };
+        if self.plan.hostile != Some(at) || self.network.is_calm() || self.rng.u8(..8) > 0 {
+            return None;
+        }
+        let mut rng = self.rng.fork();
+        let site = self.site(at);
+        let forged = Self::workshop(&mut rng, site, site, &[], &[], self.clock(at)).receipt(bytes)?;
+        self.forged_receipts.extend(crate::chronicle::read_receipt(&forged).map(|(digest, _)| digest));
+        self.coverage.fault("forged-receipt");
+        Some(Answer::Receipt(forged).to_bytes())
+    }
+
+    /// Everyone recalls everything.
+    ///
+    /// # Errors
+    /// An invariant does not hold.
+    pub fn recall_everything(&mut self) -> Check {
+        for at in 0..self.plan.sites {
+            let numbers: Vec<RecordNumber> = self.chronicle.at(at).own.keys().cloned().collect();
+            for number in numbers {
+                self.turn(at, VecDeque::from([Job::Recall(number)]))?;
+            }
+        }
         Ok(())
     }
 
@@ -961,7 +1050,7 @@ impl World {
     ///
     /// # Errors
     /// An invariant does not hold.
-    pub fn drain(&mut self, rounds: u32) -> Result<bool, crate::chronicle::Violation> {
+    pub fn drain(&mut self, rounds: u32) -> Result<bool, Violation> {
         let mut given_up = false;
         for _ in 0..rounds {
             self.step += 1;

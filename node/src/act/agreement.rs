@@ -16,6 +16,7 @@ use crate::command::{Outcome, Refusal};
 use crate::entry::Event;
 use crate::exchange::MAX_QUEUE;
 use crate::node::{Node, Plan};
+use crate::planted::{Bug, planted};
 use crate::ports::Store;
 use crate::rows::{Change, Outgoing, StatementKind, StatementRow};
 
@@ -113,7 +114,9 @@ impl<S: Store> Node<S> {
         if self.state.directory.agreements().versions(&withdrawal.agreement).next().is_none() {
             return Err(["agreement-unknown".to_owned()].into());
         }
-        self.keep_withdrawal(withdrawal, plan, now);
+        if !planted(Bug::WithdrawalIgnored) {
+            self.keep_withdrawal(withdrawal, plan, now);
+        }
         Ok(())
     }
 

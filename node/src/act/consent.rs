@@ -19,6 +19,7 @@ use super::release::{Weighing, header_of, signed_record};
 use crate::command::{Outcome, Refusal};
 use crate::entry::{Event, RefusedTo};
 use crate::node::{Identity, Node, Plan};
+use crate::planted::{Bug, planted};
 use crate::ports::{Reader, Store, StoreError, StoreResult};
 use crate::rows::{RecordRow, Stage, StatementKind};
 use crate::vault::Part;
@@ -193,7 +194,9 @@ impl<S: Store> Node<S> {
         plan.event(Event::PassedOn { record: *record, to: to.clone(), grant: grant.map(|(consent, _)| consent) });
         let back = row.from.clone().unwrap_or_else(|| header.originator.clone());
         // The originator is told first: its view of the copies is never behind where they are.
-        self.notify(*record, &header.originator, State::PassedOn { to: to.clone() }, &back, &mut plan, now)?;
+        if !planted(Bug::PassingOnUntold) {
+            self.notify(*record, &header.originator, State::PassedOn { to: to.clone() }, &back, &mut plan, now)?;
+        }
         self.queue_record(*record, &header, to, &mut plan, now);
         Ok((Outcome::Released { record: *record, number: row.number, recipients: vec![to.clone()], refused: Vec::new() }, plan))
     }

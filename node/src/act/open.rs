@@ -6,6 +6,7 @@ use policy::access::{Pass, Permission};
 use crate::command::{Outcome, RecordView, Refusal};
 use crate::entry::Event;
 use crate::node::{Node, Plan};
+use crate::planted::{Bug, planted};
 use crate::ports::{MAX_PAGE, RecordQuery, Store};
 use crate::released::{Recipient, Released};
 use crate::rows::{RecordRow, Stage};
@@ -19,7 +20,9 @@ impl<S: Store> Node<S> {
     pub(crate) fn open_record(&self, pass: &Pass, record: &RecordId) -> Result<(Outcome, Plan), Refusal> {
         let row = self.readable(pass, record)?;
         let mut plan = Plan::default();
-        plan.event(Event::Opened { record: *record, purpose: pass.purpose().cloned() });
+        if !planted(Bug::OpenedUnwritten) {
+            plan.event(Event::Opened { record: *record, purpose: pass.purpose().cloned() });
+        }
         let view = self.view(row)?;
         Ok((Outcome::Opened(Box::new(to_member(pass, view))), plan))
     }

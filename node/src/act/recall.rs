@@ -20,6 +20,7 @@ use super::who_has::{may_have, ways_to};
 use crate::command::{Outcome, Refusal};
 use crate::entry::{Event, Removal};
 use crate::node::{Node, Plan};
+use crate::planted::{Bug, planted};
 use crate::ports::Store;
 use crate::rows::{Change, Condition, HoldingRow, HoldingState, Outgoing, RecordRow, Signatures, Stage};
 use crate::vault::Part;
@@ -147,7 +148,9 @@ impl<S: Store> Node<S> {
             let held = self.store.record(&record)?.filter(|row| row.originator == header.originator).map(|row| plan.latest(row));
             plan.event(Event::RecallObeyed { record, recall, originator: header.originator.clone() });
             let Some(mut row) = held else {
-                plan.change(Change::Tombstone(record, header.originator.clone()));
+                if !planted(Bug::TombstoneForgotten) {
+                    plan.change(Change::Tombstone(record, header.originator.clone()));
+                }
                 self.notify(record, &header.originator, State::Removed, from, plan, now)?;
                 continue;
             };
@@ -155,7 +158,9 @@ impl<S: Store> Node<S> {
             let back = row.from.clone().unwrap_or_else(|| from.clone());
             row.condition = Condition::Recalled;
             plan.change(Change::Record(Box::new(row)));
-            plan.change(Change::DestroyContent(record));
+            if !planted(Bug::RecallKeepsContent) {
+                plan.change(Change::DestroyContent(record));
+            }
             plan.event(Event::Removed { record, because: Removal::Recalled });
             self.flag_built_on(record, record, plan)?;
             self.notify(record, &header.originator, State::Removed, &back, plan, now)?;
@@ -165,6 +170,9 @@ impl<S: Store> Node<S> {
         hold_back(&mine, plan, now);
         // The originator was told of every copy that was to go from here, and waits for each one's own word; so the recall
         // follows those too that were refused, or did not leave after all.
+        if planted(Bug::RecallNotRelayed) {
+            return Ok(());
+        }
         let open = |copy: &HoldingRow| may_have(copy.state) || (copy.via == *self.me.org() && copy.state != HoldingState::Removed);
         for org in ways_to(&copies, self.me.org(), open) {
             plan.change(Change::Holding(self.copy(recall, &org, HoldingState::Queued, BTreeSet::new(), now)));

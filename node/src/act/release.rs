@@ -19,6 +19,7 @@ use crate::command::{Outcome, Refusal};
 use crate::entry::{Event, RefusedTo};
 use crate::exchange::MAX_QUEUE;
 use crate::node::{Identity, Node, Plan};
+use crate::planted::{Bug, planted};
 use crate::ports::{Reader, Store, StoreError, StoreResult};
 use crate::rows::{Change, HoldingRow, HoldingState, Outgoing, RecordRow, Signatures, Stage};
 use crate::state::Directory;
@@ -57,7 +58,7 @@ impl Weighing<'_> {
             approval: Approval {
                 drafted_by: Some(row.drafted_by.as_str()),
                 submitted_by: row.submitted_by.as_deref(),
-                approved_by: row.approved_by.as_deref(),
+                approved_by: if planted(Bug::FourEyesSkipped) { Some("anyone") } else { row.approved_by.as_deref() },
             },
             named: agreements.known(&header.agreement, self.now),
             onward,
@@ -192,6 +193,7 @@ impl<S: Store> Node<S> {
     fn versions_before(&self, header: &Header) -> StoreResult<Vec<RecordRow>> {
         let mut versions = if header.version > 1 { self.store.versions(&header.number)? } else { Vec::new() };
         versions.retain(|row| row.originator == header.originator && row.version < header.version && row.stage >= Stage::Released);
+        versions.retain(|row| !planted(Bug::VersionsSkipped) || header.supersedes == Some(row.id));
         Ok(versions)
     }
 
@@ -217,7 +219,7 @@ impl<S: Store> Node<S> {
             let before = before.id;
             for copy in self.store.holdings(&before)? {
                 let already = plan.changes.iter().any(|change| matches!(change, Change::Holding(row) if row.record == by && row.holder == copy.holder));
-                if copy.via == *self.me.org() && on_its_way_or_there(copy.state) && !already {
+                if copy.via == *self.me.org() && on_its_way_or_there(copy.state) && !already && !planted(Bug::CorrectionNotRelayed) {
                     if let Some(from) = from {
                         self.notify(by, &header.originator, State::PassedOn { to: copy.holder.clone() }, from, plan, now)?;
                     }

@@ -13,6 +13,7 @@ use super::receive::{Answer, read_continued, receipt_key};
 use crate::command::Refusal;
 use crate::entry::Event;
 use crate::node::{Node, Plan};
+use crate::planted::{Bug, planted};
 use crate::ports::Store;
 use crate::rows::{Change, HoldingRow, HoldingState, Outgoing, PeerRow, StatementKind, StatementRow, Suspicion};
 use crate::state::Directory;
@@ -94,7 +95,7 @@ impl<S: Store> Node<S> {
         let fits = receipt.parcel == parcel.digest
             && receipt.outcomes.len() == parcel.items.len()
             && receipt.outcomes.iter().zip(&parcel.items).all(|(outcome, item)| outcome.item == item.named.digest);
-        if !fits {
+        if !fits && !planted(Bug::ReceiptUnmatched) {
             return Ok(stop(state, Suspicion::Fork));
         }
         let Some(keys) = self.state.directory.keys(&state.org) else {
@@ -150,7 +151,7 @@ impl<S: Store> Node<S> {
     pub(crate) fn set_copy(&self, copy: HoldingRow, plan: &mut Plan) -> Result<(), Refusal> {
         let known = self.store.holdings(&copy.record)?.into_iter().find(|held| held.holder == copy.holder && held.via == copy.via);
         let removed = known.is_some_and(|held| held.state == HoldingState::Removed);
-        if !removed || copy.state == HoldingState::Removed {
+        if !removed || copy.state == HoldingState::Removed || planted(Bug::RemovalUndone) {
             plan.change(Change::Holding(copy));
         }
         Ok(())

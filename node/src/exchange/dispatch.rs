@@ -22,6 +22,7 @@ use crate::act::release::{Weighing, header_of, signed_record};
 use crate::command::Refusal;
 use crate::entry::Event;
 use crate::node::{Identity, Node, Plan};
+use crate::planted::{Bug, planted};
 use crate::ports::{Reader, Store, StoreError, StoreResult};
 use crate::released::{Recipient, Released};
 use crate::rows::{Change, HoldingRow, HoldingState, Outgoing, OutgoingRow, ParcelItem, ParcelRow, PeerRow, StatementKind};
@@ -206,7 +207,7 @@ impl<S: Store> Node<S> {
         };
         let mut permitted = Vec::with_capacity(parcel.items.len());
         for item in &parcel.items {
-            permitted.push(self.may_leave(&item.what, peer, now)?.is_ok());
+            permitted.push(planted(Bug::ResendUnweighed) || self.may_leave(&item.what, peer, now)?.is_ok());
         }
         // The entry that was written when the parcel first left speaks of this disclosure too.
         Ok((Some(Dispatch { parcel, permitted, now }), Plan::default()))
@@ -250,7 +251,9 @@ impl<S: Store> Node<S> {
         state.sent_digest = header.digest();
         state.shown_size = size;
         let parcel = ParcelRow { peer, sequence, header: header.signed().to_bytes(), digest: header.digest(), items };
-        plan.event(sent_event(&parcel));
+        if !planted(Bug::SentUnwritten) {
+            plan.event(sent_event(&parcel));
+        }
         plan.change(Change::Parcel(parcel.clone()));
         plan.change(Change::Peer(state));
         let permitted = vec![true; parcel.items.len()];
@@ -296,6 +299,9 @@ impl<S: Store> Node<S> {
 
     /// Whether something may leave for a peer now; the codes of the reasons if not.
     fn may_leave(&self, what: &Outgoing, peer: &OrgId, now: Timestamp) -> Result<Result<(), std::collections::BTreeSet<String>>, Refusal> {
+        if planted(Bug::ReleaseUnweighed) {
+            return Ok(Ok(()));
+        }
         let record = match what {
             Outgoing::Record(record) | Outgoing::Attachment { record, .. } => record,
             Outgoing::Statement(..) => return Ok(Ok(())),
@@ -364,6 +370,7 @@ impl<S: Store> Node<S> {
     /// A signed checkpoint of this node's ledger.
     pub(crate) fn checkpoint_note(&self, size: u64, root: merkle::Hash) -> Result<String, Refusal> {
         let name = self.me.ledger_name();
+        let root = if planted(Bug::CheckpointWrong) && size % 7 == 0 { merkle::leaf_hash(&root) } else { root };
         let note = Checkpoint::new(name.clone(), size, root).and_then(|checkpoint| checkpoint.sign(&name, self.me.keys.ed25519()));
         note.map_err(|e| Refusal::Invalid { what: "checkpoint", why: e.to_string() })
     }

@@ -16,6 +16,7 @@ use super::receive::refuse;
 use crate::command::Refusal;
 use crate::entry::Event;
 use crate::node::{Node, Plan};
+use crate::planted::{Bug, planted};
 use crate::ports::{Store, StoreResult};
 use crate::rows::{Change, HoldingRow, HoldingState, Outgoing, RecordRow, StatementKind, StatementRow};
 
@@ -86,7 +87,7 @@ impl<S: Store> Node<S> {
         }
         keep_notice(notice, plan, now);
         plan.event(Event::Noticed { record: notice.record, holder: notice.holder.clone(), state: notice.state.clone() });
-        if let Some(further) = further.filter(|_| notice.originator != me) {
+        if let Some(further) = further.filter(|_| notice.originator != me && !planted(Bug::NoticeNotForwarded)) {
             plan.change(Change::Queue(further, Outgoing::Statement(ItemKind::Notice, notice.digest())));
         }
         Ok(Ok(()))

@@ -25,6 +25,7 @@ use crate::act::release::header_of;
 use crate::command::Refusal;
 use crate::entry::{Actor, Event};
 use crate::node::{Node, Plan, ledger_name};
+use crate::planted::{Bug, planted};
 use crate::ports::Store;
 use crate::rows::{Change, Condition, PeerRow, PieceRow, RecordRow, SeenCheckpoint, Signatures, Stage, StatementKind, StatementRow, Suspicion};
 use crate::vault::Part;
@@ -96,13 +97,14 @@ impl<S: Store> Node<S> {
             return Ok((Answer::Stopped(why), Plan::default()));
         }
         let sequence = inbound.header.sequence;
-        if sequence <= state.received {
+        let again = planted(Bug::DuplicateApplied) && sequence == state.received;
+        if sequence <= state.received && !again {
             return self.seen_before(&from, &inbound, now);
         }
         if sequence > state.received + 1 {
             return Ok((Answer::Expected(state.received + 1), Plan::default()));
         }
-        if inbound.header.previous != state.received_digest {
+        if inbound.header.previous != state.received_digest && !again && !planted(Bug::ForkAccepted) {
             return Ok(self.suspect(state, Suspicion::Fork, &inbound, now));
         }
         let Some(checkpoint) = self.continued(&state, &inbound) else {
@@ -221,6 +223,9 @@ impl<S: Store> Node<S> {
         let id = RecordId(record.header.digest());
         if let Some(held) = self.store.record(&id)? {
             // The same bytes again, by another way or after a repair: nothing changes, and what was recalled stays so.
+            if planted(Bug::SupersededRevived) && held.condition == Condition::Superseded {
+                plan.change(Change::Record(Box::new(RecordRow { condition: Condition::Current, ..held.clone() })));
+            }
             return Ok(if held.condition == Condition::Current || held.condition == Condition::Superseded { Ok(()) } else { refuse("recalled") });
         }
         if self.store.tombstone(&id)?.is_some_and(|originator| originator == record.header.originator) {
@@ -230,11 +235,13 @@ impl<S: Store> Node<S> {
         if self.state.directory.card(&header.originator).is_none_or(|pinned| !header.number.as_str().starts_with(&format!("{}-", pinned.card.short))) {
             return Ok(refuse("number-not-theirs"));
         }
-        if self.store.record_by_number(&header.number, Some(header.version))?.is_some() {
+        if self.store.record_by_number(&header.number, Some(header.version))?.is_some() && !planted(Bug::EquivocationUnseen) {
             return Ok(refuse("equivocation"));
         }
         let steers = self.steers_own_copy(header, from)?;
-        if let admission::Decision::Refuse(reasons) = self.admit(&record, from, steers, now) {
+        if let admission::Decision::Refuse(reasons) = self.admit(&record, from, steers, now)
+            && !planted(Bug::AdmissionUnasked)
+        {
             return Ok(Err(reasons.iter().map(|r| r.code().to_owned()).collect()));
         }
         self.keep_record(&record, id, from, plan, now)?;
@@ -281,7 +288,7 @@ impl<S: Store> Node<S> {
             created: header.created,
             retain_until: header.retain_until,
             stage: Stage::Received,
-            condition: if self.outdated(header)? { Condition::Superseded } else { Condition::Current },
+            condition: if self.outdated(header)? && !planted(Bug::LateVersionCurrent) { Condition::Superseded } else { Condition::Current },
             drafted_by: String::new(),
             submitted_by: None,
             approved_by: None,
@@ -361,7 +368,7 @@ pub(crate) fn read_continued(org: &OrgId, key: &[u8; 32], note: &str, before: Op
         } else {
             merkle::verify_consistency(before.size, now.size(), &proof, &before.root, &now.root()).is_ok()
         };
-        if !continues {
+        if !continues && !planted(Bug::ConsistencyUnchecked) {
             return None;
         }
     }

@@ -42,7 +42,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { cache_kib: 8 * 1024, reader_cache_kib: 2 * 1024, log_kib: 32 * 1024, max_bytes: None, patience: Duration::from_secs(5) }
+        Self { cache_kib: 8 * 1024, reader_cache_kib: 2 * 1024, log_kib: 64 * 1024, max_bytes: None, patience: Duration::from_secs(5) }
     }
 }
 

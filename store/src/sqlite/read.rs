@@ -18,7 +18,7 @@ use rusqlite::{Connection, named_params, params};
 
 use super::Sqlite;
 use super::row::{Columns, all, change, first};
-use crate::stored::{self, Code, OutgoingColumns, corrupt, integer};
+use crate::stored::{self, Code, OutgoingColumns, corrupt, handle, integer};
 
 impl<Access: Send> Reader for Sqlite<Access> {
     fn opening(&self) -> StoreResult<Opening> {
@@ -30,7 +30,7 @@ impl<Access: Send> Reader for Sqlite<Access> {
     }
 
     fn record(&self, id: &RecordId) -> StoreResult<Option<RecordRow>> {
-        first(&self.connection, "SELECT * FROM whole_record WHERE id = ?1", [id.0.as_bytes()], record)
+        first(&self.connection, "SELECT * FROM whole_record WHERE handle = ?1 AND id = ?2", params![handle(id), id.0.as_bytes()], record)
     }
 
     fn record_by_number(&self, number: &RecordNumber, version: Option<u32>) -> StoreResult<Option<RecordRow>> {
@@ -75,8 +75,9 @@ impl<Access: Send> Reader for Sqlite<Access> {
     }
 
     fn content(&self, id: &RecordId) -> StoreResult<Option<ContentRow>> {
-        let sql = "SELECT wrapped, ciphertext FROM record JOIN content_key ON content_key.seq = record.content JOIN header ON header.record = record.seq WHERE id = ?1";
-        first(&self.connection, sql, [id.0.as_bytes()], |columns| Ok(ContentRow { wrapped_key: columns.vec()?, ciphertext: columns.vec()? }))
+        let sql = "SELECT wrapped, ciphertext FROM record JOIN content_key ON content_key.seq = content JOIN header ON header.record = record.seq
+                   WHERE handle = ?1 AND id = ?2";
+        first(&self.connection, sql, params![handle(id), id.0.as_bytes()], |columns| Ok(ContentRow { wrapped_key: columns.vec()?, ciphertext: columns.vec()? }))
     }
 
     fn piece(&self, record: &(RecordNumber, u32), attachment: u32, index: u64) -> StoreResult<Option<PieceRow>> {
@@ -95,8 +96,9 @@ impl<Access: Send> Reader for Sqlite<Access> {
     }
 
     fn holdings(&self, id: &RecordId) -> StoreResult<Vec<HoldingRow>> {
-        let sql = "SELECT holder, via, state, sequence, evidence, reasons, since FROM holding WHERE record = (SELECT seq FROM record WHERE id = ?1) ORDER BY holder, via";
-        all(&self.connection, sql, [id.0.as_bytes()], |columns| {
+        let Some(seq) = seq_of_id(&self.connection, id)? else { return Ok(Vec::new()) };
+        let sql = "SELECT holder, via, state, sequence, evidence, reasons, since FROM holding WHERE record = ?1 ORDER BY holder, via";
+        all(&self.connection, sql, [seq], |columns| {
             Ok(HoldingRow {
                 record: *id,
                 holder: columns.parsed()?,
@@ -147,11 +149,11 @@ impl<Access: Send> Reader for Sqlite<Access> {
     }
 
     fn entries_about(&self, id: &RecordId) -> StoreResult<Vec<EntryRow>> {
-        let sql = "SELECT place, leaf, salt, json, what, record, at FROM entry WHERE about = (SELECT seq FROM record WHERE id = ?1)
+        let sql = "SELECT place, leaf, salt, json, what, record, at FROM entry WHERE about = ?1
                    UNION ALL
-                   SELECT place, leaf, salt, json, what, record, at FROM entry WHERE about IS NULL AND record = ?1
-                   ORDER BY place LIMIT ?2";
-        all(&self.connection, sql, params![id.0.as_bytes(), capped(MAX_PAGE)], entry)
+                   SELECT place, leaf, salt, json, what, record, at FROM entry WHERE about IS NULL AND record = ?2
+                   ORDER BY place LIMIT ?3";
+        all(&self.connection, sql, params![seq_of_id(&self.connection, id)?, id.0.as_bytes(), capped(MAX_PAGE)], entry)
     }
 
     fn subtree(&self, level: u8, index: u64) -> StoreResult<Hash> {
@@ -259,6 +261,12 @@ impl Path {
     }
 }
 
+/// The row of a record by id.
+pub(super) fn seq_of_id(connection: &Connection, id: &RecordId) -> StoreResult<Option<i64>> {
+    let sql = "SELECT seq FROM record WHERE handle = ?1 AND id = ?2";
+    first(connection, sql, params![handle(id), id.0.as_bytes()], |columns| columns.integer())
+}
+
 /// The row of a record by number and version. Two originators may use one number; the record that came first counts.
 pub(super) fn seq_of_number(connection: &Connection, (number, version): &(RecordNumber, u32)) -> StoreResult<Option<i64>> {
     let sql = "SELECT seq FROM record WHERE number = ?1 AND version = ?2 ORDER BY seq LIMIT 1";
@@ -304,6 +312,7 @@ fn record(columns: &mut Columns<'_>) -> StoreResult<RecordRow> {
 }
 
 fn record_after_seq(columns: &mut Columns<'_>) -> StoreResult<RecordRow> {
+    let _handle = columns.integer()?;
     let id = RecordId(columns.digest()?);
     let header = columns.vec()?;
     if Digest::of(&header) != id.0 {

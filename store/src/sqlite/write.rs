@@ -16,9 +16,9 @@ use node::rows::{
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::open::PAGE;
-use super::read::seq_of_number;
+use super::read::{seq_of_id, seq_of_number};
 use super::row::{Columns, change, fault, first, prepare};
-use crate::stored::{self, Code, OutgoingColumns, integer};
+use crate::stored::{self, Code, OutgoingColumns, handle, integer};
 
 /// What came of a batch.
 pub(super) struct Written {
@@ -104,7 +104,7 @@ impl Writing<'_> {
         {
             return Ok(Some(seq));
         }
-        let found = first(self.connection, "SELECT seq FROM record WHERE id = ?1", [id.0.as_bytes()], |columns| columns.integer())?;
+        let found = seq_of_id(self.connection, id)?;
         self.last = found.map(|seq| (*id, seq)).or(self.last);
         Ok(found)
     }
@@ -113,14 +113,24 @@ impl Writing<'_> {
         self.seq(id)?.ok_or_else(|| absent(&format!("record {id}")))
     }
 
+    /// The index of handles lets two records have one, so that no two have one id is seen to here.
+    fn check_new(&self, id: &RecordId) -> StoreResult<()> {
+        match seq_of_id(self.connection, id)? {
+            Some(_) => Err(StoreError::Failed(format!("record {id} is already there"))),
+            None => Ok(()),
+        }
+    }
+
     fn new_record(&mut self, row: &RecordRow, content: Option<&ContentRow>) -> StoreResult<()> {
+        self.check_new(&row.id)?;
         let key = content.map(|content| self.new_key(content)).transpose()?;
         let seq = self.insert(
-            "INSERT INTO record (id, kind, originator, number, version, agreement, created, retain_until, stage, condition, drafted_by,
+            "INSERT INTO record (id, handle, kind, originator, number, version, agreement, created, retain_until, stage, condition, drafted_by,
                  submitted_by, approved_by, sent_back, came_from, arrived, flagged, consent, content)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)",
             params![
                 row.id.0.as_bytes(),
+                handle(&row.id),
                 row.kind.code(),
                 row.originator.as_str(),
                 row.number.as_str(),
@@ -195,9 +205,10 @@ impl Writing<'_> {
     }
 
     fn new_id(&self, seq: i64, row: &RecordRow) -> StoreResult<()> {
+        self.check_new(&row.id)?;
         self.run(
-            "UPDATE record SET id = ?2, kind = ?3, agreement = ?4, created = ?5, retain_until = ?6 WHERE seq = ?1",
-            params![seq, row.id.0.as_bytes(), row.kind.code(), row.agreement.as_str(), row.created.as_ms(), row.retain_until.as_ms()],
+            "UPDATE record SET id = ?2, handle = ?3, kind = ?4, agreement = ?5, created = ?6, retain_until = ?7 WHERE seq = ?1",
+            params![seq, row.id.0.as_bytes(), handle(&row.id), row.kind.code(), row.agreement.as_str(), row.created.as_ms(), row.retain_until.as_ms()],
         )?;
         self.run("DELETE FROM link WHERE record = ?1", [seq])?;
         self.link(seq, &stored::targets(&row.header))

@@ -69,3 +69,10 @@ fn a_header_points_where_its_links_do() {
     assert_eq!(targets(b"{}"), BTreeSet::new());
     assert_eq!(targets(b"not a header"), BTreeSet::new());
 }
+
+#[test]
+fn a_handle_is_pinned() {
+    let mut id = [0; 32];
+    id[..9].copy_from_slice(&[0x80, 0, 0, 0, 0, 0, 0, 2, 0xff]);
+    assert_eq!(handle(&RecordId(Digest::from(id))), i64::MIN + 2);
+}

@@ -6,9 +6,9 @@
 
 pub(crate) mod cast;
 mod cbor;
-mod common;
 mod json;
 mod parcel;
+mod parts;
 mod pen;
 mod record;
 mod rest;

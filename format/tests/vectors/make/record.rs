@@ -3,8 +3,8 @@
 use samverkan_format::Digest;
 
 use super::cast::Cast;
-use super::common::{Subject, accepted, core, edited, encodings};
 use super::json::edit;
+use super::parts::{Subject, accepted, core, edited, encodings};
 use super::pen::Pen;
 use super::{Shelf, texts};
 

@@ -3,8 +3,8 @@
 use samverkan_format::Digest;
 
 use super::cast::{Cast, Org};
-use super::common::{Subject, accepted, core, edited};
 use super::json::edit;
+use super::parts::{Subject, accepted, core, edited};
 use super::pen::Pen;
 use super::{Shelf, texts};
 

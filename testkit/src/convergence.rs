@@ -1,0 +1,79 @@
+//! Convergence: the same statements in another order, some of them twice, lead to the same state.
+//!
+//! After a quiet run it makes the same beginning again, and hands one site's parcels to a fresh node: in order from each
+//! sender, as exchange guarantees, but mixed anew among senders. What the two nodes hold of others' records must then be
+//! the same. Invariant 4.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use fastrand::Rng;
+use format::{RecordId, Timestamp};
+use node::exchange;
+use node::ports::{Reader, RecordQuery};
+use node::rows::{Condition, Stage};
+
+use crate::chronicle::{Check, broken};
+use crate::faulty::Faulty;
+use crate::network::Place;
+use crate::world::World;
+
+/// What a site holds of others' records: whether each has content, and whether it stands.
+type Held = BTreeMap<RecordId, (bool, Condition)>;
+
+fn held(store: &Faulty) -> Held {
+    store.peek(|store| {
+        let query = RecordQuery { stage: Some(Stage::Received), limit: 200, ..RecordQuery::default() };
+        let rows = store.records(&query).unwrap_or_default();
+        rows.into_iter().map(|(_, row)| (row.id, (store.content(&row.id).ok().flatten().is_some(), row.condition))).collect()
+    })
+}
+
+/// Replays what a site took in, in another order.
+///
+/// # Errors
+/// The order made a difference.
+pub fn check(world: &World, seed: u64, folder: &Path, at: Place) -> Check {
+    let Ok(mut again) = World::new(seed, &folder.join("again"), false) else { return broken(4, "the world does not begin again") };
+    let mut rng = Rng::with_seed(seed ^ 0x5eed);
+    let mut lines: Vec<Vec<&Vec<u8>>> = vec![Vec::new(); world.plan.sites];
+    for (from, envelope) in world.inbox.iter().filter(|(to, ..)| *to == at).map(|(_, from, envelope)| (*from, envelope)) {
+        if let Some(line) = lines.get_mut(from) {
+            line.push(envelope);
+        }
+    }
+    lines.iter_mut().for_each(|line| line.reverse());
+    let Some(mut node) = again.site_mut(at).node.take() else { return Ok(()) };
+    let now = Timestamp::from_ms(world.now);
+    loop {
+        let waiting: Vec<Place> = lines.iter().enumerate().filter(|(_, line)| !line.is_empty()).map(|(from, _)| from).collect();
+        let Some(from) = rng.choice(waiting) else { break };
+        let Some(envelope) = lines.get_mut(from).and_then(Vec::pop) else { break };
+        for _ in 0..rng.usize(1..3) {
+            let directory = Arc::clone(&node.state().directory);
+            let Ok(inbound) = exchange::open(node.identity(), &directory, world.chronicle.org(from), envelope) else {
+                return broken(4, "a parcel does not open a second time");
+            };
+            if node.receive(inbound, now).and_then(|_| node.commit().map_err(Into::into)).is_err() {
+                return broken(4, "a parcel is not taken in a second time");
+            }
+        }
+    }
+    let (before, after) = (held(&world.site(at).store), held(&again.site(at).store));
+    for (record, state) in &before {
+        let other = after.get(record);
+        // What was recalled before it came is not held, but remembered by its id alone.
+        let same = match other {
+            Some(other) => other.0 == state.0 && (other.1 == Condition::Current) == (state.1 == Condition::Current),
+            None => !state.0,
+        };
+        if !same {
+            return broken(4, format!("{} is {state:?} at {}, and {other:?} in another order", record.0.short(), world.chronicle.org(at)));
+        }
+    }
+    if let Some((record, state)) = after.iter().find(|(record, (content, _))| *content && !before.contains_key(*record)) {
+        return broken(4, format!("{} is {state:?} at {} in another order, and not held in the first", record.0.short(), world.chronicle.org(at)));
+    }
+    Ok(())
+}
