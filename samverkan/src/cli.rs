@@ -34,7 +34,7 @@ use format::id::Purpose;
 use crate::client::{Client, Place, Sessions};
 use crate::demo;
 use crate::failure::{Failure, Outcome};
-use crate::print::{Printer, aside};
+use crate::print::{Printer, aside, visible};
 
 /// Organisations that must cooperate and may not merge exchange marked records under agreements.
 #[derive(Debug, Parser)]
@@ -193,7 +193,7 @@ pub(crate) fn main() -> ExitCode {
             failure.exit()
         }
         Err(failure) => {
-            aside(&failure.to_string());
+            aside(&visible(&failure.to_string()));
             failure.exit()
         }
     }

@@ -160,13 +160,13 @@ fn a_purge_leaves_no_byte() {
     act(&mut store, (0..RECORDS).filter(|n| n % 3 == 0).map(|n| Change::Content(draft(n).id, kept(n + RECORDS))).collect());
 
     // Gone in an order that has nothing to do with the order in which they came, and in several commits.
-    let purged = |n: &u64| digest(*n).as_bytes()[0] % 4 != 0;
+    let purged = |n: &u64| !digest(*n).as_bytes()[0].is_multiple_of(4);
     let mut order: Vec<u64> = (0..RECORDS).filter(purged).collect();
     order.sort_by_key(|n| digest(n + 77));
     for part in order.chunks(60) {
         let change = |n: &u64| {
             let row = draft(*n);
-            if n % 2 == 0 { Change::DestroyContent(row.id) } else { Change::DiscardDraft(row.number, row.version) }
+            if n.is_multiple_of(2) { Change::DestroyContent(row.id) } else { Change::DiscardDraft(row.number, row.version) }
         };
         act(&mut store, part.iter().map(change).collect());
     }
@@ -297,6 +297,42 @@ fn a_full_store_keeps_what_was_committed() {
     store.commit().unwrap();
     drop(store);
     assert_eq!(size(&open(&path).unwrap()), 62);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_failing_disk_stops_the_store() {
+    let folder = tempfile::tempdir().unwrap();
+    // A limit on the size of files makes writes fail with an error that is not lack of room.
+    let limited = "trap '' XFSZ; ulimit -f 2000; exec \"$0\" --ignored --exact writes_until_the_disk_fails";
+    let mut child = std::process::Command::new("sh");
+    child.args(["-c", limited]).arg(std::env::current_exe().unwrap()).current_dir(folder.path());
+    let output = child.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    let committed: u64 = fs::read_to_string(folder.path().join("committed")).unwrap().parse().unwrap();
+    let store = open(&folder.path().join("store.db")).unwrap();
+    assert!(committed > 10);
+    assert_eq!((size(&store), store.counts().unwrap().records), (committed, committed));
+}
+
+#[test]
+#[ignore = "the test before this one runs it, in a process of its own with a limit on the size of files"]
+fn writes_until_the_disk_fails() {
+    let mut store = open(Path::new("store.db")).unwrap();
+    for n in 0..5000 {
+        store.append(&batch(n, vec![new(&record(n), Some(content(n)))])).unwrap();
+        let Err(failed) = store.commit() else { continue };
+        assert!(matches!(failed, StoreError::Failed(_)), "{failed}");
+        // Nothing is tried again, rolled back or not.
+        for _ in 0..2 {
+            assert!(matches!(store.append(&batch(n, Vec::new())), Err(StoreError::Failed(_))));
+            assert!(matches!(store.commit(), Err(StoreError::Failed(_))));
+            store.rollback().unwrap();
+        }
+        assert_eq!(size(&store), n);
+        return fs::write("committed", n.to_string()).unwrap();
+    }
+    panic!("no write failed");
 }
 
 /// A store with something in every table, closed.

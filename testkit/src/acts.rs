@@ -107,9 +107,9 @@ impl Temper {
         Self { weights, careless: if rng.u8(..4) == 0 { 60 } else { 0 } }
     }
 
-    /// Nobody leaves an agreement.
+    /// Nobody leaves an agreement, or makes another.
     pub fn stay(&mut self) {
-        self.weights.retain(|(idea, _)| *idea != Idea::Withdraw);
+        self.weights.retain(|(idea, _)| !matches!(idea, Idea::Withdraw | Idea::Propose | Idea::Sign));
     }
 
     fn idea(&self, rng: &mut Rng) -> Idea {

@@ -167,6 +167,8 @@ pub struct SiteLog {
     pub recalls: BTreeSet<RecordId>,
     /// Others' records that were taken in.
     pub accepted: BTreeSet<RecordId>,
+    /// The same, with the one that handed it over.
+    pub accepted_from: BTreeSet<(RecordId, Place)>,
     /// Largest ledger that was shown to anyone.
     pub shown: u64,
 }

@@ -1,18 +1,21 @@
 //! Convergence: the same statements in another order, some of them twice, lead to the same state.
 //!
-//! After a quiet run it makes the same beginning again, and hands one site's parcels to a fresh node: in order from each
+//! It takes a copy of a site's store from the beginning of a quiet run, and hands the site's parcels to a node on it: in order from each
 //! sender, as exchange guarantees, but mixed anew among senders. What the two nodes hold of others' records must then be
 //! the same. Invariant 4.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fastrand::Rng;
 use format::{RecordId, Timestamp};
-use node::exchange;
+use node::Node;
+use node::exchange::{self, Answer};
 use node::ports::{Reader, RecordQuery};
 use node::rows::{Condition, Stage};
+use node::vault::SeededEntropy;
+use policy::house::NoHouseRules;
 
 use crate::chronicle::{Check, broken};
 use crate::faulty::Faulty;
@@ -30,12 +33,23 @@ fn held(store: &Faulty) -> Held {
     })
 }
 
+/// Where a store's copy from the beginning lies.
+#[must_use]
+pub fn beginning_of(path: &Path) -> PathBuf {
+    path.with_extension("beginning")
+}
+
 /// Replays what a site took in, in another order.
 ///
 /// # Errors
 /// The order made a difference.
-pub fn check(world: &World, seed: u64, folder: &Path, at: Place) -> Check {
-    let Ok(mut again) = World::new(seed, &folder.join("again"), false) else { return broken(4, "the world does not begin again") };
+pub fn check(world: &World, seed: u64, at: Place) -> Check {
+    let site = world.site(at);
+    let Some(copy) = site.store.path().map(|path| beginning_of(&path)) else { return Ok(()) };
+    let again = Faulty::file(&copy);
+    let identity = Arc::clone(&site.organisation.identity);
+    let entropy = Box::new(SeededEntropy::new(seed, Timestamp::from_ms(world.now)));
+    let Ok(mut node) = Node::open(again.clone(), identity, entropy, Arc::new(NoHouseRules)) else { return broken(4, "a copy does not open") };
     let mut rng = Rng::with_seed(seed ^ 0x5eed);
     let mut lines: Vec<Vec<&Vec<u8>>> = vec![Vec::new(); world.plan.sites];
     for (from, envelope) in world.inbox.iter().filter(|(to, ..)| *to == at).map(|(_, from, envelope)| (*from, envelope)) {
@@ -44,7 +58,6 @@ pub fn check(world: &World, seed: u64, folder: &Path, at: Place) -> Check {
         }
     }
     lines.iter_mut().for_each(|line| line.reverse());
-    let Some(mut node) = again.site_mut(at).node.take() else { return Ok(()) };
     let now = Timestamp::from_ms(world.now);
     loop {
         let waiting: Vec<Place> = lines.iter().enumerate().filter(|(_, line)| !line.is_empty()).map(|(from, _)| from).collect();
@@ -55,12 +68,13 @@ pub fn check(world: &World, seed: u64, folder: &Path, at: Place) -> Check {
             let Ok(inbound) = exchange::open(node.identity(), &directory, world.chronicle.org(from), envelope) else {
                 return broken(4, "a parcel does not open a second time");
             };
-            if node.receive(inbound, now).and_then(|_| node.commit().map_err(Into::into)).is_err() {
-                return broken(4, "a parcel is not taken in a second time");
+            let answer = node.receive(inbound, now).and_then(|answer| node.commit().map(|()| answer).map_err(Into::into));
+            if !matches!(answer, Ok(Answer::Receipt(_))) {
+                return broken(4, format!("a parcel of {} is answered with {answer:?} a second time", world.chronicle.org(from)));
             }
         }
     }
-    let (before, after) = (held(&world.site(at).store), held(&again.site(at).store));
+    let (before, after) = (held(&world.site(at).store), held(&again));
     for (record, state) in &before {
         let other = after.get(record);
         // What was recalled before it came is not held, but remembered by its id alone.

@@ -28,7 +28,14 @@ pub const FAULTS: &[&str] = &[
     "clock-back",
     "days-pass",
     "careless-caller",
-    "forged-previous", "forged-root", "forged-proof", "forged-size", "smuggled-record", "equivocation", "foreign-recall", "foreign-number",
+    "forged-previous",
+    "forged-root",
+    "forged-proof",
+    "forged-size",
+    "smuggled-record",
+    "equivocation",
+    "foreign-recall",
+    "foreign-number",
     "forged-receipt",
 ];
 

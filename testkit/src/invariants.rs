@@ -4,6 +4,8 @@
 //! knows what truly happened; none asks a node's own rules. What a node claims (its rows, its who-has, its
 //! checkpoints) is what is judged here. The page `docs/protocol/simulation.md` says each in a sentence.
 
+#![expect(clippy::doc_lazy_continuation, reason = "each invariant begins with its number, which is no list")]
+
 use std::collections::BTreeSet;
 
 use format::checkpoint;
@@ -223,8 +225,7 @@ pub fn recalls(world: &World, at: Place) -> Check {
         for place in (0..world.plan.sites).filter(|place| *place != at) {
             let org = world.chronicle.org(place);
             let reads = look(world, place, |store| store.content(record))?.is_some();
-            let had = world.chronicle.at(place).accepted.contains(record);
-            let direct = had && world.chronicle.at(at).dispatched.contains(&(*record, org.clone()));
+            let direct = world.chronicle.at(place).accepted_from.contains(&(*record, at));
             if reads && claim.confirmed.contains(org) {
                 return broken(5, format!("{org} can read {} v{} and counts as confirmed", row.number, row.version));
             }
@@ -533,7 +534,10 @@ fn left_behind(world: &World, at: Place, from: Place, origin: Place, row: &Recor
     if tried.iter().any(|copy| copy.holder == *world.site(at).org()) {
         return Ok(());
     }
-    broken(15, format!("{} still takes {} v{} for current, and {} has v{}", world.site(at).org(), row.number, row.version, world.site(from).org(), later.version))
+    broken(
+        15,
+        format!("{} still takes {} v{} for current, and {} has v{}", world.site(at).org(), row.number, row.version, world.site(from).org(), later.version),
+    )
 }
 
 fn whole(world: &World, at: Place, row: &RecordRow) -> Check {

@@ -55,11 +55,11 @@ fn inside(seed: u64, folder: &Path, options: &Options) -> Report {
         }
     };
     world.hasty = options.hasty;
-    let end = play(&mut world, seed, folder);
+    let end = play(&mut world, seed);
     Report { steps: world.step, coverage: std::mem::take(&mut world.coverage), violation: end.err(), fingerprint: world.fingerprint }
 }
 
-fn play(world: &mut World, seed: u64, folder: &Path) -> Check {
+fn play(world: &mut World, seed: u64) -> Check {
     while world.step < world.plan.steps {
         world.step()?;
     }
@@ -74,7 +74,7 @@ fn play(world: &mut World, seed: u64, folder: &Path) -> Check {
     invariants::drained(world)?;
     invariants::latest_everywhere(world)?;
     if world.plan.replays {
-        (0..world.plan.sites).try_for_each(|at| convergence::check(world, seed, folder, at))?;
+        (0..world.plan.sites).try_for_each(|at| convergence::check(world, seed, at))?;
     }
     world.recall_everything()?;
     come_to_rest(world)?;

@@ -19,10 +19,11 @@ use policy::house::NoHouseRules;
 
 use crate::acts::{self, Act, Desk, Temper};
 use crate::chronicle::{Check, Chronicle, Promise, SeenItem, Violation, broken};
+use crate::convergence;
 use crate::coverage::Coverage;
 use crate::faulty::{Armed, Fault, Faulty};
-use crate::forger::{self, Workshop};
 use crate::federation::{Federation, Organisation, act, beginning, open, pass};
+use crate::forger::{self, Workshop};
 use crate::invariants;
 use crate::network::{Cargo, Message, Network, Place, Weather};
 
@@ -99,6 +100,7 @@ impl Plan {
         plan.hostile = plan.hostile.map(|_| rng.usize(..plan.sites));
         if plan.hostile.is_none() && rng.u8(..12) == 0 {
             plan.replays = true;
+            plan.files = true;
             plan.days = 0;
             plan.skew = 0;
             plan.temper.stay();
@@ -184,6 +186,7 @@ pub enum Job {
 
 /// What a job gave, to be told after the commit.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "one at a time")]
 enum Effect {
     Nothing,
     Refused(String),
@@ -277,6 +280,9 @@ impl World {
         if world.plan.skew > 0 {
             world.coverage.fault("skew");
         }
+        if world.plan.replays {
+            world.remember_beginnings().map_err(|v| Refusal::WrongState(v.what))?;
+        }
         world.say(|| format!("{:?}", world.plan));
         Ok(world)
     }
@@ -321,6 +327,18 @@ impl World {
             }
         }
         Ok(orgs.iter().filter_map(|org| federation.nodes.remove_entry(org)).collect())
+    }
+
+    /// Copies every store as it is at the beginning.
+    fn remember_beginnings(&mut self) -> Check {
+        for at in 0..self.plan.sites {
+            self.site_mut(at).node = None;
+            if let Err(fault) = self.site(at).store.with_file(|path| std::fs::copy(path, convergence::beginning_of(path)).map(|_| ())) {
+                return broken(4, format!("a store is not copied: {fault}"));
+            }
+            self.start(at)?;
+        }
+        Ok(())
     }
 
     /// Tells something to whoever watches.
@@ -792,6 +810,7 @@ impl World {
                     invariants::may_enter(self, at, acceptance.from, item, *now)?;
                     if let SeenItem::Record { id, .. } = item {
                         self.chronicle.handed.insert((*id, at));
+                        self.chronicle.at_mut(at).accepted_from.insert((*id, acceptance.from));
                     }
                     self.chronicle.learn(at, item);
                     if let SeenItem::Record { id, header, .. } = item {

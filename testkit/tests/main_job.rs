@@ -1,5 +1,7 @@
 //! The main job in one thread: a report goes out, is refused to one, passed on with consent, corrected and recalled.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot set up its world should fail there")]
+
 use format::OrgId;
 use format::agreement::Onward;
 use node::act::who_has;
@@ -44,7 +46,7 @@ fn a_report_reaches_parties_and_no_one_else() {
     let (record, _) = approved(world.federation.node(&sapo), report("ctg", &[&pet, &polisen], "a crossing"), now).unwrap();
     let outcome = release_record(world.federation.node(&sapo), record, now).unwrap();
     let Outcome::Released { recipients, refused, .. } = outcome else { panic!("not released") };
-    assert_eq!(recipients, [pet.clone()]);
+    assert_eq!(recipients, std::slice::from_ref(&pet));
     assert_eq!(refused.len(), 1, "{refused:?}");
     assert!(refused[0].1.iter().any(|reason| reason.code() == "not-a-party"), "{refused:?}");
     world.federation.settle().unwrap();

@@ -370,7 +370,7 @@ impl<S: Store> Node<S> {
     /// A signed checkpoint of this node's ledger.
     pub(crate) fn checkpoint_note(&self, size: u64, root: merkle::Hash) -> Result<String, Refusal> {
         let name = self.me.ledger_name();
-        let root = if planted(Bug::CheckpointWrong) && size % 7 == 0 { merkle::leaf_hash(&root) } else { root };
+        let root = if planted(Bug::CheckpointWrong) && size.is_multiple_of(7) { merkle::leaf_hash(&root) } else { root };
         let note = Checkpoint::new(name.clone(), size, root).and_then(|checkpoint| checkpoint.sign(&name, self.me.keys.ed25519()));
         note.map_err(|e| Refusal::Invalid { what: "checkpoint", why: e.to_string() })
     }

@@ -26,7 +26,7 @@ impl Subtrees for Tree<'_> {
     type Error = Unread;
 
     fn subtree(&self, level: u8, index: u64) -> Result<Hash, Unread> {
-        if level % 4 == 0 {
+        if level.is_multiple_of(4) {
             return self.0.subtree(level, index).map_err(|_| Unread);
         }
         let (left, right) = (self.subtree(level - 1, index * 2)?, self.subtree(level - 1, index * 2 + 1)?);
@@ -40,7 +40,7 @@ pub(crate) fn the_ledger_proves_its_entries(place: &dyn Place) {
     let mut frontier = Frontier::default();
     // Several entries in a batch now and then.
     while desk.size() < SIZE {
-        let told: &[_] = if desk.size() % 5 == 0 { &[None, None, None] } else { &[None] };
+        let told: &[_] = if desk.size().is_multiple_of(5) { &[None, None, None] } else { &[None] };
         let (batch, after) = desk.batch(told, Vec::new());
         for entry in &batch.entries {
             frontier.push(entry.leaf);

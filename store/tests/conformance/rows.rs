@@ -118,5 +118,5 @@ pub(crate) fn member(id: &str) -> MemberRow {
 }
 
 pub(crate) fn credential(n: u64, member: &str) -> CredentialRow {
-    CredentialRow { hash: digest(n), member: member.to_owned(), label: String::new(), token: n % 2 == 0, created: time(n), expires: time(n + 3600) }
+    CredentialRow { hash: digest(n), member: member.to_owned(), label: String::new(), token: n.is_multiple_of(2), created: time(n), expires: time(n + 3600) }
 }
