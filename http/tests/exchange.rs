@@ -14,6 +14,7 @@ use node::{Command, Outcome};
 use samverkan_http::listener::{Limits, TlsListener};
 use samverkan_http::{peer, tls};
 
+use http::handle::PeerHealth;
 use peers::{Party, answer, card, found, hand_over, pair, run};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -23,9 +24,8 @@ async fn a_record_goes_out_and_its_receipt_comes_back() {
     b.send_couriers();
     let record = a.report(&b, "one", 0).await;
     a.until_held(record, &b).await;
-    let health = a.health(&b.org);
-    assert_eq!((health.reachable, health.last_error.as_deref(), health.retries), (Some(true), None, 0));
-    assert!(health.last_receipt.is_some());
+    let well = |health: &PeerHealth| health.reachable == Some(true) && health.last_error.is_none() && health.retries == 0;
+    a.until_health(&b.org, |health| well(health) && health.last_receipt.is_some()).await;
     let back = b.report(&a, "two", 0).await;
     b.until_held(back, &a).await;
 

@@ -92,7 +92,7 @@ impl Temper {
             (Answer, 70),
             (PassOn, 90),
             (Open, 30),
-            (OpenPiece, 8),
+            (OpenPiece, 20),
             (List, 6),
             (Export, 3),
             (Propose, 4),
@@ -168,6 +168,14 @@ impl Desk<'_> {
         Some(self.act(word, &member, Some(row), command))
     }
 
+    /// The next piece of an attachment, or its end.
+    pub fn attach_to(&mut self, number: &RecordNumber, version: u32) -> Option<Act> {
+        let row = self.store.record_by_number(number, Some(version)).ok().flatten().filter(|row| row.stage == Stage::Draft)?;
+        let command = self.attach(&row);
+        let member = row.drafted_by.clone();
+        Some(self.act("attach", &member, Some(row), command))
+    }
+
     /// A recall of this record.
     pub fn recall(&mut self, number: &RecordNumber) -> Option<Act> {
         let command = Command::Recall { number: number.clone(), reason: format!("all of it {}", self.canary()) };
@@ -210,10 +218,13 @@ impl Desk<'_> {
             }),
             Idea::Open => self.open(),
             Idea::Answer => self.answer(),
-            Idea::OpenPiece => self.on_received("open-piece", |_, row| {
-                let header = release::header_of(row).ok()?;
-                (!header.attachments.is_empty()).then_some(Command::OpenPiece { record: row.id, attachment: 0, index: 0 })
-            }),
+            Idea::OpenPiece => {
+                let query = RecordQuery { limit: 60, ..RecordQuery::default() };
+                let attached = |row: &RecordRow| release::header_of(row).is_ok_and(|header| !header.attachments.is_empty());
+                let row = self.one(&query, |row| row.stage >= Stage::Released && attached(row))?;
+                let command = Command::OpenPiece { record: row.id, attachment: 0, index: 0 };
+                Some(self.act("open-piece", "lena", Some(row), command))
+            }
             Idea::List => Some(self.act("list", "lena", None, Command::List(Box::new(RecordQuery { limit: 20, ..RecordQuery::default() })))),
             Idea::Export => Some(self.act("export-ledger", "osk", None, Command::ExportLedger)),
             Idea::Propose => self.propose(),

@@ -36,6 +36,10 @@ pub struct Workshop<'a> {
 impl Workshop<'_> {
     /// Changes a parcel. Gives which forgery it is, the plain bytes and the envelope.
     pub fn parcel(&mut self, plain: &[u8]) -> Option<(&'static str, Vec<u8>, Vec<u8>)> {
+        (0..6).find_map(|_| self.one_forgery(plain))
+    }
+
+    fn one_forgery(&mut self, plain: &[u8]) -> Option<(&'static str, Vec<u8>, Vec<u8>)> {
         let mut d = minicbor::Decoder::new(plain);
         d.array().ok()?;
         let signed = Signed::parse(d.bytes().ok()?).ok()?;

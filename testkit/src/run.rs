@@ -2,6 +2,9 @@
 
 use std::path::Path;
 
+use node::planted::{self, Bug};
+use strum::IntoEnumIterator;
+
 use crate::chronicle::{Check, Violation, broken};
 use crate::convergence;
 use crate::coverage::Coverage;
@@ -10,12 +13,37 @@ use crate::logs::Logs;
 use crate::world::World;
 
 /// How a run is made.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Options {
     /// Every step is printed.
     pub verbose: bool,
-    /// The caller answers before the commit.
-    pub hasty: bool,
+    /// What is planted, once the world has begun.
+    pub planted: Option<Planted>,
+}
+
+/// A fault that the simulation must find.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Planted {
+    /// A bug of the nodes.
+    Node(Bug),
+    /// Whoever calls a node answers before the commit.
+    HastyCaller,
+}
+
+impl Planted {
+    /// Everything that can be planted.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Bug::iter().map(Self::Node).chain([Self::HastyCaller])
+    }
+
+    /// Its name, in words with hyphens.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Node(bug) => bug.into(),
+            Self::HastyCaller => "hasty-caller",
+        }
+    }
 }
 
 /// How a run ended.
@@ -30,6 +58,9 @@ pub struct Report {
     /// The same for two runs of one seed.
     pub fingerprint: format::Digest,
 }
+
+/// In place of an invariant's number: the seed could not be played at all.
+const NO_BEGINNING: u8 = 0;
 
 /// Rounds within which everything must come to rest once faults have ended.
 const ROUNDS: u32 = 400;
@@ -47,16 +78,27 @@ pub fn run(seed: u64, folder: &Path, options: &Options) -> Report {
 }
 
 fn inside(seed: u64, folder: &Path, options: &Options) -> Report {
-    let mut world = match World::new(seed, folder, options.verbose) {
-        Ok(world) => world,
-        Err(refusal) => {
-            let violation = Violation { invariant: 0, what: format!("the world does not begin: {refusal}") };
-            return Report { steps: 0, coverage: Coverage::default(), violation: Some(violation), fingerprint: format::Digest::from([0; 32]) };
-        }
+    // A folder of its own: the same seed may be played by several at a time.
+    let folder = match tempfile::tempdir_in(folder) {
+        Ok(folder) => folder,
+        Err(fault) => return no_beginning(&fault),
     };
-    world.hasty = options.hasty;
+    let mut world = match World::new(seed, folder.path(), options.verbose) {
+        Ok(world) => world,
+        Err(refusal) => return no_beginning(&refusal),
+    };
+    world.hasty = options.planted == Some(Planted::HastyCaller);
+    if let Some(Planted::Node(bug)) = options.planted {
+        planted::plant(Some(bug));
+    }
     let end = play(&mut world, seed);
+    planted::plant(None);
     Report { steps: world.step, coverage: std::mem::take(&mut world.coverage), violation: end.err(), fingerprint: world.fingerprint }
+}
+
+fn no_beginning(fault: &dyn std::fmt::Display) -> Report {
+    let violation = Violation { invariant: NO_BEGINNING, what: format!("the world does not begin: {fault}") };
+    Report { steps: 0, coverage: Coverage::default(), violation: Some(violation), fingerprint: format::Digest::from([0; 32]) }
 }
 
 fn play(world: &mut World, seed: u64) -> Check {
@@ -75,6 +117,9 @@ fn play(world: &mut World, seed: u64) -> Check {
     invariants::latest_everywhere(world)?;
     if world.plan.replays {
         (0..world.plan.sites).try_for_each(|at| convergence::check(world, seed, at))?;
+    }
+    if !world.plan.endgame {
+        return Ok(());
     }
     world.recall_everything()?;
     come_to_rest(world)?;

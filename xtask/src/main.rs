@@ -55,7 +55,7 @@ fn main() -> ExitCode {
         Xtask::Ci => ci::run(),
         Xtask::Tidy => tidy::run(),
         Xtask::Sim(forwarded) => forwarded.to("-p samverkan-testkit --bin sim --"),
-        Xtask::Bench(args) => bench::run(args),
+        Xtask::Bench(args) => bench::run(&args),
         // The root is named so that a snapshot tells its test by a path within the workspace.
         Xtask::Bless => run(line("cargo test --workspace").env("INSTA_UPDATE", "always").env("INSTA_FORCE_PASS", "1").env("INSTA_WORKSPACE_ROOT", root())),
         Xtask::Fuzz(args) => fuzz::run(&args),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use format::json::{self, Budget};
 use policy::access::Permission;
+use serde_json::Value;
 
 use super::*;
 
@@ -43,12 +44,13 @@ fn every_code_has_a_golden_file() {
         let problem = sample(code);
         assert_eq!(problem.code(), code);
         let both = serde_json::json!({ "en": problem.body(Language::En, "0123456789abcdef"), "sv": problem.body(Language::Sv, "0123456789abcdef") });
-        let text = format!("{}\n", serde_json::to_string_pretty(&both).unwrap());
         let path = folder().join(format!("{}.json", code.as_str()));
         if std::env::var_os("INSTA_UPDATE").is_some_and(|mode| mode == "always") {
-            std::fs::write(&path, &text).unwrap();
+            std::fs::write(&path, format!("{both:#}\n")).unwrap();
         }
-        assert_eq!(std::fs::read_to_string(&path).unwrap_or_default(), text, "{}: look at it, then `cargo xtask bless`", path.display());
+        // As values: the order of keys in the text depends on which crates are built together.
+        let reviewed: Value = serde_json::from_slice(&std::fs::read(&path).unwrap_or_default()).unwrap_or_default();
+        assert_eq!(reviewed, both, "{}: look at it, then `cargo xtask bless`", path.display());
     }
 }
 

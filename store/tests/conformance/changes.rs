@@ -151,6 +151,17 @@ pub(crate) fn a_draft_is_found_under_its_new_id(place: &dyn Place) {
     assert_eq!(desk.read().content(&bare.id).unwrap().unwrap(), content(3));
     assert_eq!(desk.read().content(&row.id).unwrap().unwrap(), longer);
     fails(&mut desk, Change::Content(first, content(1)));
+
+    // A link that is edited away is gone, and within one act an old id is gone as soon as there is a new one.
+    let old = row.id;
+    rewrite(&mut row, header(5, ""));
+    desk.act(vec![replaced(&row)]);
+    assert_eq!(desk.read().linking_to(&id(8)).unwrap(), []);
+    let (before, named) = (row.id, content(6));
+    rewrite(&mut row, header(6, ""));
+    let stale = vec![Change::Content(before, named.clone()), replaced(&row), Change::Content(before, named)];
+    assert!(matches!(desk.attempt(None, stale), Err(StoreError::Failed(_))));
+    assert_eq!(desk.read().record(&old).unwrap(), None);
 }
 
 pub(crate) fn a_discarded_draft_leaves_its_entries(place: &dyn Place) {

@@ -154,6 +154,7 @@ fn paged(store: &dyn Reader, mut query: RecordQuery) -> Vec<RecordRow> {
     loop {
         let page = store.records(&query).unwrap();
         assert!(page.len() <= query.limit && page.windows(2).all(|two| two[0].0 > two[1].0));
+        assert!(page.iter().all(|(place, _)| query.before.is_none_or(|before| *place < before)));
         let Some((place, _)) = page.last() else { return found };
         query.before = Some(*place);
         found.extend(page.into_iter().map(|(_, row)| row));
