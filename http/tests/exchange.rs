@@ -11,10 +11,10 @@ use format::{RecordId, seal};
 use node::exchange::Answer;
 use node::rows::Suspicion;
 use node::{Command, Outcome};
+use samverkan_http::handle::PeerHealth;
 use samverkan_http::listener::{Limits, TlsListener};
 use samverkan_http::{peer, tls};
 
-use http::handle::PeerHealth;
 use peers::{Party, answer, card, found, hand_over, pair, run};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

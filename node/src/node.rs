@@ -187,7 +187,7 @@ impl<S: Store> Node<S> {
         let actor = Actor::Organisation(inbound.from().clone());
         // INVARIANT: a parcel is taken in whole or not at all; its items are kept one by one.
         let decided = self.decide_receive(inbound, now).and_then(|(answer, plan)| self.keep(plan, &actor, now).map(|()| answer));
-        self.broken |= decided.is_err() && !planted(Bug::ParcelHalved);
+        self.broken |= decided.is_err();
         decided
     }
 

@@ -47,8 +47,6 @@ pub enum Bug {
     ConsistencyUnchecked,
     /// After a lost commit memory stays as it was.
     MemoryAhead,
-    /// Nobody but the author need approve.
-    FourEyesSkipped,
     /// Reading leaves no ledger entry.
     OpenedUnwritten,
     /// A correction does not follow the copies that were passed on.
@@ -59,12 +57,8 @@ pub enum Bug {
     ResendUnweighed,
     /// A holder's word to the originator stops half-way.
     NoticeNotForwarded,
-    /// A recall goes only to those who got the record from here, if they still have it.
-    WaysCut,
     /// A correction takes the place of the version just before it, and of no other.
     VersionsSkipped,
-    /// A parcel that could not be taken in whole is kept as far as it went.
-    ParcelHalved,
     /// An act forgets what it has just changed.
     PlanForgotten,
 }

@@ -8,9 +8,8 @@ use std::future::Future;
 use std::sync::Arc;
 
 use format::id::Purpose;
-use format::record::Header;
-use format::verify::Statement;
-use format::{AgreementId, Digest, OrgId, RecordId, RecordNumber, json};
+use format::{AgreementId, Digest, OrgId, RecordId, RecordNumber};
+use node::act::release::header_of;
 use node::ports::{Reader, StoreResult};
 use node::rows::{CredentialRow, MemberRow, RecordRow, Stage};
 use node::state::{Directory, Pinned};
@@ -229,7 +228,7 @@ fn about(row: &RecordRow) -> About<'_> {
 
 /// The record's own purpose, and those of the agreement version that it names.
 fn purposes(row: &RecordRow, directory: &Directory) -> BTreeSet<Purpose> {
-    let Ok(header) = json::parse::<Header>(&row.header, &Header::BUDGET) else { return BTreeSet::new() };
+    let Ok(header) = header_of(row) else { return BTreeSet::new() };
     let accord = directory.agreements().get(&header.agreement.id, header.agreement.version);
     let agreed = accord.into_iter().flat_map(|accord| accord.agreement.terms.purposes.iter().cloned());
     agreed.chain([header.purpose]).collect()

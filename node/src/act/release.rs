@@ -8,8 +8,7 @@ use std::collections::BTreeSet;
 
 use format::receipt::State;
 use format::record::{Header, Kind};
-use format::verify::Statement;
-use format::{OrgId, RecordId, Signed, Timestamp, json};
+use format::{OrgId, RecordId, Signed, Timestamp};
 use policy::house::HouseRules;
 use policy::release::{self, Approval, Condition, Countries, Decision, Grant, PassingOn, Release};
 
@@ -58,7 +57,7 @@ impl Weighing<'_> {
             approval: Approval {
                 drafted_by: Some(row.drafted_by.as_str()),
                 submitted_by: row.submitted_by.as_deref(),
-                approved_by: if planted(Bug::FourEyesSkipped) { Some("anyone") } else { row.approved_by.as_deref() },
+                approved_by: row.approved_by.as_deref(),
             },
             named: agreements.known(&header.agreement, self.now),
             onward,
@@ -68,12 +67,13 @@ impl Weighing<'_> {
     }
 }
 
-/// The header of a stored record.
+/// The header of a stored record. Its bytes hash to the record's id, so they are the ones that passed the gate for JSON
+/// when they were written or came in, and are not sent through it again.
 ///
 /// # Errors
 /// The stored bytes are not a header, which only a damaged store can cause.
 pub fn header_of(row: &RecordRow) -> StoreResult<Header> {
-    json::parse(&row.header, &Header::BUDGET).map_err(|e| StoreError::Corrupt { what: "record header", why: e.to_string() })
+    serde_json::from_slice(&row.header).map_err(|e| StoreError::Corrupt { what: "record header", why: e.to_string() })
 }
 
 /// A stored record with its originator's signatures, from release on.

@@ -1,10 +1,11 @@
 //! Dispatch: what leaves next for a peer, decided at the moment it leaves.
 //!
 //! Whatever waited in the queue is weighed again now: an agreement may have ended and a recall come since it was
-//! released. What may leave is named in a signed parcel header and written to the ledger; the bytes are put together
-//! afterwards, from what the store then still holds. A parcel that is sent again keeps its header, and is weighed
-//! again too: an item that may no longer leave is left out of it.
+//! released. What may leave is named in a signed parcel header and written to the ledger; the parcel is put together and
+//! sealed afterwards, off the write path. One that is sent again keeps its header, is weighed again too, and is put
+//! together from what the store then still holds: an item that may no longer leave is left out of it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use format::attachment::piece_leaf;
@@ -25,7 +26,7 @@ use crate::node::{Identity, Node, Plan};
 use crate::planted::{Bug, planted};
 use crate::ports::{Reader, Store, StoreError, StoreResult};
 use crate::released::{Recipient, Released};
-use crate::rows::{Change, HoldingRow, HoldingState, Outgoing, OutgoingRow, ParcelItem, ParcelRow, PeerRow, StatementKind};
+use crate::rows::{Change, HoldingRow, HoldingState, Outgoing, OutgoingRow, ParcelItem, ParcelRow, PeerRow, RecordRow, StatementKind};
 use crate::state::{Directory, LedgerTree};
 use crate::vault::Part;
 
@@ -35,9 +36,23 @@ use crate::vault::Part;
 #[derive(Debug)]
 pub struct Dispatch {
     parcel: ParcelRow,
-    /// For each item, whether it may leave.
-    permitted: Vec<bool>,
+    /// For each item, where its bytes are.
+    bytes: Vec<Bytes>,
     now: Timestamp,
+}
+
+/// Leave for something to go to a peer, with the record that it is or belongs to; or the codes of the reasons against.
+type Leave = Result<Option<(RecordRow, Header)>, BTreeSet<String>>;
+
+/// Where the bytes of an item are.
+#[derive(Debug)]
+enum Bytes {
+    /// Here: it was read to be weighed.
+    Here(Vec<u8>),
+    /// In the store, if they still are.
+    Stored,
+    /// It may no longer leave.
+    Withheld,
 }
 
 /// A parcel could not be put together.
@@ -83,9 +98,12 @@ impl Dispatch {
         let keys = directory.keys(&peer).ok_or_else(|| DispatchFault::Unknown(peer.clone()))?;
         let header = Signed::parse(&self.parcel.header).map_err(|e| StoreError::Corrupt { what: "parcel header", why: e.to_string() })?;
         let mut items = Vec::with_capacity(self.parcel.items.len());
-        for (item, permitted) in self.parcel.items.iter().zip(&self.permitted) {
-            let bytes = if *permitted { item_bytes(reader, me, &item.what, &peer, self.now)? } else { None };
-            items.push(bytes.filter(|bytes| Digest::of(bytes) == item.named.digest));
+        for (item, bytes) in self.parcel.items.iter().zip(self.bytes) {
+            items.push(match bytes {
+                Bytes::Here(bytes) => Some(bytes),
+                Bytes::Stored => item_bytes(reader, me, &item.what, &peer, self.now)?.filter(|bytes| Digest::of(bytes) == item.named.digest),
+                Bytes::Withheld => None,
+            });
         }
         let envelope = keys.sealing().seal(&peer, &parcel::write(&header, &items))?;
         Ok(Released::new(Recipient::Organisation(peer), envelope))
@@ -93,28 +111,27 @@ impl Dispatch {
 }
 
 /// An item's exact bytes from the store; none when its content is gone.
-pub(crate) fn item_bytes(reader: &dyn Reader, me: &Identity, what: &Outgoing, peer: &OrgId, now: Timestamp) -> StoreResult<Option<Vec<u8>>> {
+fn item_bytes(reader: &dyn Reader, me: &Identity, what: &Outgoing, peer: &OrgId, now: Timestamp) -> StoreResult<Option<Vec<u8>>> {
     let item = match what {
-        Outgoing::Record(id) => record_item(reader, me, id, peer, now)?,
+        Outgoing::Record(id) => match reader.record(id)? {
+            Some(row) => record_item(reader, me, &header_of(&row)?, &row, peer, now)?,
+            None => None,
+        },
         Outgoing::Attachment { record, attachment, next } => piece_item(reader, me, record, *attachment, *next)?,
         Outgoing::Statement(kind, digest) => statement_item(reader, *kind, digest)?,
     };
     Ok(item.map(|item| item.to_bytes()))
 }
 
-fn record_item(reader: &dyn Reader, me: &Identity, id: &RecordId, peer: &OrgId, now: Timestamp) -> StoreResult<Option<Item>> {
-    let (Some(row), Some(content)) = (reader.record(id)?, reader.content(id)?) else {
-        return Ok(None);
-    };
-    let Some(signed) = signed_record(&row) else {
+fn record_item(reader: &dyn Reader, me: &Identity, header: &Header, row: &RecordRow, peer: &OrgId, now: Timestamp) -> StoreResult<Option<Item>> {
+    let (Some(signed), Some(content)) = (signed_record(row), reader.content(&row.id)?) else {
         return Ok(None);
     };
     let content = me.vault.open(Part::Content(&row.number, row.version), &content)?;
-    let header = header_of(&row)?;
     let evidence = if header.originator == *me.org() || header.audience.contains(peer) {
         Evidence::default()
     } else {
-        crate::act::consent::evidence(reader, me, &row, peer, now)?
+        crate::act::consent::evidence(reader, me, row, peer, now)?
     };
     Ok(Some(Item::Record { signed: Box::new(signed), content, evidence: Box::new(evidence) }))
 }
@@ -205,25 +222,30 @@ impl<S: Store> Node<S> {
         let Some(parcel) = self.store.parcel(peer, sequence)? else {
             return Err(StoreError::Corrupt { what: "parcel", why: format!("parcel {sequence} to {peer} is missing") }.into());
         };
-        let mut permitted = Vec::with_capacity(parcel.items.len());
+        let mut bytes = Vec::with_capacity(parcel.items.len());
         for item in &parcel.items {
-            permitted.push(planted(Bug::ResendUnweighed) || self.may_leave(&item.what, peer, now)?.is_ok());
+            let may_leave = planted(Bug::ResendUnweighed) || self.may_leave(&item.what, peer, now)?.is_ok();
+            bytes.push(if may_leave { Bytes::Stored } else { Bytes::Withheld });
         }
         // The entry that was written when the parcel first left speaks of this disclosure too.
-        Ok((Some(Dispatch { parcel, permitted, now }), Plan::default()))
+        Ok((Some(Dispatch { parcel, bytes, now }), Plan::default()))
     }
 
     fn send_next(&mut self, mut state: PeerRow, now: Timestamp) -> Result<(Option<Dispatch>, Plan), Refusal> {
         let mut plan = Plan::default();
         let peer = state.org.clone();
-        let mut items = Vec::new();
+        let (mut items, mut bytes) = (Vec::new(), Vec::new());
         let mut size = 0;
         let rows = if self.state.queued.get(&peer).copied().unwrap_or(0) == 0 { Vec::new() } else { self.store.outgoing(&peer, MAX_ITEMS)? };
         for row in rows {
             if size >= TARGET_SIZE || items.len() >= MAX_ITEMS {
                 break;
             }
-            size += self.take_row(&peer, row, &mut items, &mut plan, now)?;
+            for (item, its_bytes) in self.take_row(&peer, row, MAX_ITEMS - items.len(), &mut plan, now)? {
+                size += its_bytes.len();
+                items.push(item);
+                bytes.push(Bytes::Here(its_bytes));
+            }
         }
         if items.is_empty() {
             return Ok((None, plan));
@@ -256,21 +278,29 @@ impl<S: Store> Node<S> {
         }
         plan.change(Change::Parcel(parcel.clone()));
         plan.change(Change::Peer(state));
-        let permitted = vec![true; parcel.items.len()];
-        Ok((Some(Dispatch { parcel, permitted, now }), plan))
+        Ok((Some(Dispatch { parcel, bytes, now }), plan))
     }
 
-    /// Moves one waiting row into the parcel, or drops it with its reasons. Gives the bytes that it adds.
-    fn take_row(&mut self, peer: &OrgId, row: OutgoingRow, items: &mut Vec<ParcelItem>, plan: &mut Plan, now: Timestamp) -> Result<usize, Refusal> {
-        if let Err(reasons) = self.may_leave(&row.what, peer, now)? {
-            self.hold_back(&row.what, peer, reasons, plan, now);
-            plan.change(Change::Requeue(peer.clone(), row.position, None));
-            return Ok(0);
-        }
+    /// Takes one waiting row out of the queue, as far as there is room: its items with their bytes, `most` of them at
+    /// most. One that may not leave is dropped with its reasons.
+    fn take_row(&self, peer: &OrgId, row: OutgoingRow, most: usize, plan: &mut Plan, now: Timestamp) -> Result<Vec<(ParcelItem, Vec<u8>)>, Refusal> {
+        let mut items = Vec::new();
+        let mut record = match self.may_leave(&row.what, peer, now)? {
+            Ok(record) => record,
+            Err(reasons) => {
+                self.hold_back(&row.what, peer, reasons, plan, now);
+                plan.change(Change::Requeue(peer.clone(), row.position, None));
+                return Ok(items);
+            }
+        };
         let mut added = 0;
         let mut rest = Some(row.what);
         while let Some(what) = rest.take() {
-            let Some(bytes) = item_bytes(&self.store, &self.me, &what, peer, now)? else {
+            let read = match (&what, record.take()) {
+                (Outgoing::Record(_), Some((row, header))) => record_item(&self.store, &self.me, &header, &row, peer, now)?.map(|item| item.to_bytes()),
+                _ => item_bytes(&self.store, &self.me, &what, peer, now)?,
+            };
+            let Some(bytes) = read else {
                 // An attachment ends where there is no further piece; anything else whose bytes are gone is held back.
                 if !matches!(what, Outgoing::Attachment { .. }) {
                     self.hold_back(&what, peer, ["removed".to_owned()].into(), plan, now);
@@ -283,28 +313,28 @@ impl<S: Store> Node<S> {
                 Outgoing::Attachment { .. } => ItemKind::Piece,
                 Outgoing::Statement(kind, _) => *kind,
             };
-            items.push(ParcelItem { named: ItemRef { kind, digest: Digest::of(&bytes) }, what: what.clone() });
+            items.push((ParcelItem { named: ItemRef { kind, digest: Digest::of(&bytes) }, what: what.clone() }, bytes));
             if let Outgoing::Attachment { record, attachment, next } = what {
                 let further = Outgoing::Attachment { record, attachment, next: next + 1 };
-                if added >= TARGET_SIZE || items.len() >= MAX_ITEMS {
+                if added >= TARGET_SIZE || items.len() >= most {
                     plan.change(Change::Requeue(peer.clone(), row.position, Some(further)));
-                    return Ok(added);
+                    return Ok(items);
                 }
                 rest = Some(further);
             }
         }
         plan.change(Change::Requeue(peer.clone(), row.position, None));
-        Ok(added)
+        Ok(items)
     }
 
-    /// Whether something may leave for a peer now; the codes of the reasons if not.
-    fn may_leave(&self, what: &Outgoing, peer: &OrgId, now: Timestamp) -> Result<Result<(), std::collections::BTreeSet<String>>, Refusal> {
+    /// Whether something may leave for a peer now.
+    fn may_leave(&self, what: &Outgoing, peer: &OrgId, now: Timestamp) -> Result<Leave, Refusal> {
         if planted(Bug::ReleaseUnweighed) {
-            return Ok(Ok(()));
+            return Ok(Ok(None));
         }
         let record = match what {
             Outgoing::Record(record) | Outgoing::Attachment { record, .. } => record,
-            Outgoing::Statement(..) => return Ok(Ok(())),
+            Outgoing::Statement(..) => return Ok(Ok(None)),
         };
         let Some(row) = self.store.record(record)? else {
             return Ok(Err(["removed".to_owned()].into()));
@@ -314,7 +344,7 @@ impl<S: Store> Node<S> {
         let weighing = Weighing { directory: &self.state.directory, me: self.me.org(), house: self.house.as_ref(), now };
         let steers = self.steers_copy_of(&header, peer)?;
         Ok(match weighing.release(&row, &header, peer, grant.as_ref().map(|(_, grant)| grant), steers) {
-            Decision::Permit(_) => Ok(()),
+            Decision::Permit(_) => Ok(Some((row, header))),
             Decision::Refuse(reasons) => Err(reasons.iter().map(|r| r.code().to_owned()).collect()),
         })
     }
@@ -335,7 +365,7 @@ impl<S: Store> Node<S> {
         Ok(false)
     }
 
-    fn hold_back(&self, what: &Outgoing, peer: &OrgId, reasons: std::collections::BTreeSet<String>, plan: &mut Plan, now: Timestamp) {
+    fn hold_back(&self, what: &Outgoing, peer: &OrgId, reasons: BTreeSet<String>, plan: &mut Plan, now: Timestamp) {
         if let Outgoing::Record(record) = what {
             plan.event(Event::HeldBack { record: *record, recipient: peer.clone(), reasons: reasons.clone() });
             plan.change(Change::Holding(HoldingRow {
@@ -360,7 +390,7 @@ impl<S: Store> Node<S> {
             state: HoldingState::Sent,
             sequence: Some(sequence),
             evidence: None,
-            reasons: std::collections::BTreeSet::new(),
+            reasons: BTreeSet::new(),
             since: now,
         };
         plan.change(Change::Holding(row));

@@ -18,7 +18,7 @@ pub(crate) struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { worker_threads: 2, blocking_threads: 16, waiting: 1024, group: 256, retention_seconds: 60 }
+        Self { worker_threads: 2, blocking_threads: 4, waiting: 1024, group: 256, retention_seconds: 60 }
     }
 }
 

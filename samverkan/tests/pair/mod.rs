@@ -29,7 +29,6 @@ pub(crate) struct Node {
     fingerprint: String,
     password: String,
     process: Option<Child>,
-    client: Option<reqwest::Client>,
     url: String,
 }
 
@@ -49,7 +48,7 @@ impl Node {
         }
         let told: Value = serde_json::from_slice(&made.stdout)?;
         let text = |key: &str| told.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-        Ok(Self { org, data, fingerprint: text("fingerprint"), password: text("password"), process: None, client: None, url: String::new() })
+        Ok(Self { org, data, fingerprint: text("fingerprint"), password: text("password"), process: None, url: String::new() })
     }
 
     /// Starts the process and gives the time from there to its first answer.
@@ -81,7 +80,6 @@ impl Node {
             }
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
-        self.client = Some(client);
         Ok(begun.elapsed())
     }
 
@@ -113,9 +111,9 @@ impl Node {
         Ok(kib / 1024.0)
     }
 
-    /// Somebody who has logged in.
+    /// Somebody who has logged in, over a connection of their own.
     pub(crate) async fn log_in(&self, member: &str, password: &str) -> Outcome<Member> {
-        let nobody = Member { client: self.client.clone().ok_or("the node does not run")?, url: self.url.clone(), secret: String::new() };
+        let nobody = Member { client: client(&fs::read(self.data.join("web.pem"))?)?, url: self.url.clone(), secret: String::new() };
         let answer = nobody.post("/session", &json!({ "member": member, "password": password })).await?;
         Ok(Member { secret: text(&answer, "secret"), ..nobody })
     }
@@ -215,6 +213,7 @@ pub(crate) struct Pair {
     pub(crate) b: Node,
     pub(crate) author: Member,
     pub(crate) officer: Member,
+    pub(crate) second_officer: Member,
     pub(crate) reader: Member,
     pub(crate) auditor: Member,
 }
@@ -232,6 +231,7 @@ impl Pair {
         ada.post_bytes(&format!("/organisations?fingerprint={}", b.fingerprint), "application/cose", card).await?;
         let (liaison, author) = (a.add("lena", &["liaison"]).await?, a.add("anna", &["analyst"]).await?);
         let (officer, signer) = (a.add("rolf", &["release-officer"]).await?, b.add("rolf", &["release-officer"]).await?);
+        let second_officer = a.add("rut", &["release-officer"]).await?;
         let reader = b.add("anna", &["analyst", "liaison"]).await?;
         let auditor = b.add("osk", &["auditor"]).await?;
         let party = |org: &str| json!({ "org": org, "role": "member", "from": "2020-01-01T00:00:00.000Z" });
@@ -258,7 +258,7 @@ impl Pair {
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        Ok(Self { a, b, author, officer, reader, auditor })
+        Ok(Self { a, b, author, officer, second_officer, reader, auditor })
     }
 
     /// A draft of about 2 KiB.
