@@ -94,8 +94,7 @@ pub(crate) async fn growth(figures: &mut Figures, quick: bool) -> Outcome {
         eprintln!("filling both stores to {records} records");
         fill::records(&pair.a.data, records)?;
         fill::records(&pair.b.data, records)?;
-        pair.a.start().await?;
-        pair.b.start().await?;
+        pair.start_again().await?;
         // The first records pay for cold caches at either size.
         let ids = prepare(&pair, 500).await?;
         throughput(&pair, &ids).await?;
@@ -105,7 +104,8 @@ pub(crate) async fn growth(figures: &mut Figures, quick: bool) -> Outcome {
         costs.push(1.0 / rate);
     }
     if let [small, large] = costs.as_slice() {
-        figures.print("growth.ratio_1m_10k", large / small, "ratio", "<= 1.3", None);
+        let figure = if quick { "growth.ratio_20k_1k" } else { "growth.ratio_1m_10k" };
+        figures.print(figure, large / small, "ratio", "<= 1.3", None);
     }
     pair.stop().await
 }

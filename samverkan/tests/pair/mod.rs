@@ -66,8 +66,7 @@ impl Node {
             .stderr(log)
             .spawn()?;
         self.process = Some(process);
-        let pem = fs::read(self.data.join("web.pem"))?;
-        let client = client(&pem)?;
+        let client = self.client()?;
         loop {
             if let Ok(listening) = fs::read_to_string(&address) {
                 self.url = format!("https://{}", listening.trim());
@@ -111,9 +110,20 @@ impl Node {
         Ok(kib / 1024.0)
     }
 
+    /// A client that trusts this node's certificate and has no connection yet.
+    fn client(&self) -> Outcome<reqwest::Client> {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_file(self.data.join("web.pem"))?)?;
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let mut tls =
+            rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?.with_root_certificates(roots).with_no_client_auth();
+        tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Ok(reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy().read_timeout(Duration::from_secs(30)).build()?)
+    }
+
     /// Somebody who has logged in, over a connection of their own.
     pub(crate) async fn log_in(&self, member: &str, password: &str) -> Outcome<Member> {
-        let nobody = Member { client: client(&fs::read(self.data.join("web.pem"))?)?, url: self.url.clone(), secret: String::new() };
+        let nobody = Member { client: self.client()?, url: self.url.clone(), secret: String::new() };
         let answer = nobody.post("/session", &json!({ "member": member, "password": password })).await?;
         Ok(Member { secret: text(&answer, "secret"), ..nobody })
     }
@@ -133,16 +143,6 @@ impl Drop for Node {
             _ = process.wait();
         }
     }
-}
-
-fn client(pem: &[u8]) -> Outcome<reqwest::Client> {
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_slice(pem)?)?;
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut tls =
-        rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?.with_root_certificates(roots).with_no_client_auth();
-    tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy().read_timeout(Duration::from_secs(30)).build()?)
 }
 
 /// A member's session.
@@ -286,5 +286,20 @@ impl Pair {
     pub(crate) async fn stop(&mut self) -> Outcome {
         self.a.stop().await?;
         self.b.stop().await
+    }
+
+    /// Starts both nodes again; members go on with the sessions they have, over new connections.
+    pub(crate) async fn start_again(&mut self) -> Outcome {
+        self.a.start().await?;
+        self.b.start().await?;
+        for member in [&mut self.author, &mut self.officer, &mut self.second_officer] {
+            member.client = self.a.client()?;
+            // The first request makes the connection that all others share; many first ones would be many connections.
+            member.get("/agreements/bench").await?;
+        }
+        for member in [&mut self.reader, &mut self.auditor] {
+            member.client = self.b.client()?;
+        }
+        Ok(())
     }
 }
