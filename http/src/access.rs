@@ -18,7 +18,8 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use format::id::Purpose;
-use format::{Digest, Timestamp};
+use format::{Digest, RecordId, Timestamp};
+use node::node::Denial;
 use node::ports::{Entropy, Reader, StoreResult};
 use policy::access::{Access, Decision, Member, Pass, Permission, Role, Stage, decide, granted_to};
 use policy::house::HouseRules;
@@ -26,7 +27,7 @@ use policy::{Language, Reason};
 use tokio::sync::Semaphore;
 
 use crate::handle::Handle;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 
 pub use desk::Desk;
 pub use log_in::Session;
@@ -169,10 +170,25 @@ impl Gate {
     /// # Errors
     /// The asker may not, or what the path names is absent or not for the asker to see.
     pub async fn authorise<S: Subject>(self: &Arc<Self>, asker: Asker, permission: Permission, wish: Wish) -> Result<Desk<S>, Problem> {
-        self.may_at_all(&asker, permission, &wish)?;
+        if let Err(problem) = self.may_at_all(&asker, permission, &wish) {
+            return Err(self.denied(&asker, permission, None, problem).await);
+        }
         let subject = S::resolve(self, &asker, &wish.names).await?;
-        let (permission, pass) = self.decide(&asker, permission, &wish, &subject)?;
+        let (permission, pass) = match self.decide(&asker, permission, &wish, &subject) {
+            Ok(decided) => decided,
+            Err(problem) => return Err(self.denied(&asker, permission, subject.record(), problem).await),
+        };
         Ok(Desk::new(Arc::clone(self), asker, permission, wish, subject, pass))
+    }
+
+    /// The refusal, once it is in the ledger. What is absent or hidden is not refused, and leaves no entry.
+    async fn denied(&self, asker: &Asker, permission: Permission, record: Option<RecordId>, problem: Problem) -> Problem {
+        if !matches!(problem.code(), Code::Forbidden | Code::PurposeMissing) {
+            return problem;
+        }
+        let reasons = problem.reason_codes().into_iter().map(str::to_owned).collect();
+        let denial = Denial { member: asker.member.clone(), act: permission.to_string(), record, reasons };
+        self.handle.deny(denial).await.map_or_else(Problem::from, |()| problem)
     }
 
     /// What can be said before it is known what the path names.

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use format::{OrgId, Timestamp};
 use node::exchange::{Acknowledgement, Answer, Dispatch, Inbound};
-use node::node::{Identity, Node, Published};
+use node::node::{Denial, Identity, Node, Published};
 use node::ports::{Reader, Store, StoreError};
 use node::state::Directory;
 use node::{Command, Outcome, Refusal};
@@ -176,6 +176,14 @@ impl Handle {
     /// See [`Refusal`]; then the rules before stay in force.
     pub async fn set_house_rules(&self, pass: Pass, text: String, rules: Arc<dyn HouseRules + Send + Sync>) -> Result<Outcome, Refusal> {
         self.ask(|reply| Job::SetHouseRules { pass, text, rules, reply }).await
+    }
+
+    /// Writes down that a member was refused something.
+    ///
+    /// # Errors
+    /// The node is busy, or the store failed.
+    pub async fn deny(&self, denial: Denial) -> Result<(), Refusal> {
+        self.ask(|reply| Job::Deny { denial, reply }).await
     }
 
     /// Takes in an opened and verified parcel.

@@ -12,7 +12,7 @@ use format::id::ShortName;
 use format::keys::SigningKeys;
 use format::merkle::{self, Frontier};
 use format::seal::OpeningKey;
-use format::{Digest, OrgId, Timestamp};
+use format::{Digest, OrgId, RecordId, Timestamp};
 use policy::access::Pass;
 use policy::house::HouseRules;
 
@@ -82,6 +82,19 @@ impl Plan {
         });
         changed.filter(|_| !planted(Bug::PlanForgotten)).unwrap_or(row)
     }
+}
+
+/// Something that was refused to a member.
+#[derive(Debug, Clone)]
+pub struct Denial {
+    /// To whom.
+    pub member: String,
+    /// What.
+    pub act: String,
+    /// About which record.
+    pub record: Option<RecordId>,
+    /// Codes of the reasons.
+    pub reasons: BTreeSet<String>,
 }
 
 /// The directory as it was at the last commit, for those who verify, preview and show.
@@ -168,13 +181,24 @@ impl<S: Store> Node<S> {
             Err(refusal) => {
                 if let Refusal::Forbidden(reasons) = &refusal {
                     let reasons = reasons.iter().map(|r| r.code().to_owned()).collect();
-                    let mut plan = Plan::default();
-                    plan.event(Event::Denied { act: word.to_owned(), record: None, reasons });
-                    self.keep(plan, &actor, now)?;
+                    self.deny(Denial { member: pass.member().to_owned(), act: word.to_owned(), record: None, reasons }, now)?;
                 }
                 Err(refusal)
             }
         }
+    }
+
+    /// Writes down that a member was refused something. Durable only after [`Self::commit`].
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn deny(&mut self, denial: Denial, now: Timestamp) -> Result<(), Refusal> {
+        self.refresh()?;
+        let now = self.now(now);
+        let Denial { member, act, record, reasons } = denial;
+        let mut plan = Plan::default();
+        plan.event(Event::Denied { act, record, reasons });
+        self.keep(plan, &Actor::Member(member), now)
     }
 
     /// Takes in a parcel that was opened and verified.

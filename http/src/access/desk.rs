@@ -180,7 +180,9 @@ impl<S: Subject> Desk<S> {
         }
         self.asker = self.gate.recognise(self.asker.credential).await?;
         self.subject = S::resolve(&self.gate, &self.asker, &self.wish.names).await?;
-        let (_, pass) = self.gate.decide(&self.asker, self.permission, &self.wish, &self.subject)?;
-        Ok(pass)
+        match self.gate.decide(&self.asker, self.permission, &self.wish, &self.subject) {
+            Ok((_, pass)) => Ok(pass),
+            Err(problem) => Err(self.gate.denied(&self.asker, self.permission, self.subject.record(), problem).await),
+        }
     }
 }

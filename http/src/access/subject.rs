@@ -24,6 +24,11 @@ pub trait Subject: Sized + Send + Sync + 'static {
     /// Finds it.
     fn resolve(gate: &Gate, asker: &Asker, names: &Names) -> impl Future<Output = Result<Self, Problem>> + Send;
 
+    /// The record that it is or belongs to, for the ledger.
+    fn record(&self) -> Option<RecordId> {
+        None
+    }
+
     /// What access has to know of it, where the act is about a record.
     fn about(&self) -> Option<About<'_>> {
         None
@@ -63,6 +68,10 @@ impl Subject for Held {
     fn purposes(&self, directory: &Directory) -> BTreeSet<Purpose> {
         purposes(&self.0, directory)
     }
+
+    fn record(&self) -> Option<RecordId> {
+        Some(self.0.id)
+    }
 }
 
 /// A record, named by `{record}`, that the act refers to and does not change.
@@ -72,6 +81,10 @@ pub struct Cited(pub RecordRow);
 impl Subject for Cited {
     async fn resolve(gate: &Gate, asker: &Asker, names: &Names) -> Result<Self, Problem> {
         Held::resolve(gate, asker, names).await.map(|Held(row)| Self(row))
+    }
+
+    fn record(&self) -> Option<RecordId> {
+        Some(self.0.id)
     }
 }
 
@@ -84,6 +97,10 @@ impl Subject for Corrected {
         let Held(row) = Held::resolve(gate, asker, names).await?;
         let known = asker.has_role_for(Permission::ReadRecord) || row.drafted_by == asker.member;
         if known { Ok(Self(row)) } else { Err(Problem::not_found()) }
+    }
+
+    fn record(&self) -> Option<RecordId> {
+        Some(self.0.id)
     }
 }
 
@@ -109,6 +126,10 @@ impl Subject for Enclosure {
     fn purposes(&self, directory: &Directory) -> BTreeSet<Purpose> {
         purposes(&self.row, directory)
     }
+
+    fn record(&self) -> Option<RecordId> {
+        Some(self.row.id)
+    }
 }
 
 /// A draft, named by `{number}` and `{version}`.
@@ -126,6 +147,10 @@ impl Subject for Drafted {
 
     fn about(&self) -> Option<About<'_>> {
         Some(about(&self.0))
+    }
+
+    fn record(&self) -> Option<RecordId> {
+        Some(self.0.id)
     }
 }
 

@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use format::OrgId;
 use node::exchange::{Acknowledgement, Answer, Dispatch, Inbound};
+use node::node::Denial;
 use node::ports::{Store, StoreError};
 use node::state::Directory;
 use node::{Command, Node, Outcome, Refusal};
@@ -42,6 +43,7 @@ pub(super) type Reply<T> = oneshot::Sender<Result<T, Refusal>>;
 pub(super) enum Job {
     Execute { pass: Pass, command: Box<Command>, reply: Reply<Outcome> },
     SetHouseRules { pass: Pass, text: String, rules: Arc<dyn HouseRules + Send + Sync>, reply: Reply<Outcome> },
+    Deny { denial: Denial, reply: Reply<()> },
     Receive { inbound: Box<Inbound>, reply: Reply<Answer> },
     Dispatch { peer: OrgId, after: u64, reply: Reply<Option<Dispatch>> },
     Acknowledge { acknowledgement: Box<Acknowledgement>, reply: Reply<()> },
@@ -156,6 +158,10 @@ impl<S: Store> Writer<S> {
                 if decided.is_ok() {
                     group.rules = Some(rules);
                 }
+                group.hold(reply, decided);
+            }
+            Job::Deny { denial, reply } => {
+                let decided = self.node.deny(denial, now);
                 group.hold(reply, decided);
             }
             Job::Receive { inbound, reply } => {

@@ -57,6 +57,9 @@ async fn nobody_approves_their_own() {
         assert_eq!(came.reasons(), ["own-draft"]);
         face.post("anna", format!("/records/{name}/release"), Value::Null).await.expect(409);
     }
+    let ledger = face.get("osk", "/ledger/entries?limit=200").await.expect(200).json();
+    let tries = |entry: &&Value| entry.to_string().contains("\"denied\"") && entry.to_string().contains("own-draft");
+    assert_eq!(ledger["entries"].as_array().unwrap().iter().filter(tries).count(), 6, "each try is in the ledger: {ledger}");
     face.post("rolf", format!("/records/{}/approval", face.world.submitted.0), Value::Null).await.expect(200);
 }
 
