@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use format::agreement::Agreement;
+use format::agreement::{Agreement, Text};
 use format::grading::Grading;
 use format::id::{LegalBasis, Purpose};
 use format::marking::Marking;
@@ -222,8 +222,8 @@ pub enum Refusal {
         name: String,
     },
     /// It does not fit the state things are in.
-    #[error("{0}")]
-    WrongState(String),
+    #[error("{}", .0.en)]
+    WrongState(Text),
     /// What was given is not valid.
     #[error("{what}: {why}")]
     Invalid {

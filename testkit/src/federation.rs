@@ -244,12 +244,12 @@ pub fn approved<S: Store>(node: &mut Node<S>, input: DraftInput, now: Timestamp)
 /// A step is refused.
 pub fn put_through<S: Store>(node: &mut Node<S>, drafted: Outcome, now: Timestamp) -> Result<(RecordId, RecordNumber), Refusal> {
     let Outcome::Drafted { number, version } = drafted else {
-        return Err(Refusal::WrongState("nothing was drafted".to_owned()));
+        return Err(Refusal::Invalid { what: "draft", why: "nothing was drafted".to_owned() });
     };
     let draft = node.store().record_by_number(&number, Some(version))?.map(|row| row.id);
     let outcome = act(node, "anna", draft.as_ref(), Command::Submit { number: number.clone(), version }, now)?;
     let Outcome::Record { record, .. } = outcome else {
-        return Err(Refusal::WrongState("nothing was submitted".to_owned()));
+        return Err(Refusal::Invalid { what: "draft", why: "nothing was submitted".to_owned() });
     };
     act(node, "rolf", Some(&record), Command::Approve { record }, now)?;
     Ok((record, number))
@@ -340,7 +340,7 @@ impl<S: Store> Federation<S> {
                 return Ok(());
             }
         }
-        Err(Refusal::WrongState("exchange does not come to rest".to_owned()))
+        Err(Refusal::Invalid { what: "exchange", why: "it does not come to rest".to_owned() })
     }
 
     /// Carries one parcel and its answer. Gives whether there was one.
@@ -376,7 +376,7 @@ pub fn seal<S: Store>(node: &Node<S>, dispatch: Dispatch) -> Result<Vec<u8>, Ref
     let to = Recipient::Organisation(dispatch.peer().clone());
     let sealed = dispatch.seal(node.store(), node.identity(), &node.state().directory);
     let released = sealed.map_err(|e| Refusal::Invalid { what: "parcel", why: e.to_string() })?;
-    released.hand_to(&to).map_err(|_| Refusal::WrongState("the parcel is for someone else".to_owned()))
+    released.hand_to(&to).map_err(|_| Refusal::Invalid { what: "parcel", why: "it is for someone else".to_owned() })
 }
 
 /// Opens an envelope at its receiver and gives the answer.

@@ -286,7 +286,7 @@ impl World {
             world.coverage.fault("skew");
         }
         if world.plan.replays {
-            world.remember_beginnings().map_err(|v| Refusal::WrongState(v.what))?;
+            world.remember_beginnings().map_err(|v| Refusal::Invalid { what: "world", why: v.what })?;
         }
         world.say(|| format!("{:?}", world.plan));
         Ok(world)
@@ -324,7 +324,7 @@ impl World {
         }
         for (place, (org, store)) in orgs.iter().zip(stores).enumerate() {
             // What was exchanged so far counts as taken in.
-            chronicle.entries(place, &store.take_witnessed().entries).map_err(|v| Refusal::WrongState(v.what))?;
+            chronicle.entries(place, &store.take_witnessed().entries).map_err(|v| Refusal::Invalid { what: "world", why: v.what })?;
             let node = federation.node(org);
             for (from, peer) in orgs.iter().enumerate().filter(|(from, _)| *from != place) {
                 let state = node.state().peer(peer);

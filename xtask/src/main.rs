@@ -11,6 +11,7 @@ mod shell;
 mod tidy;
 
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -51,7 +52,7 @@ struct Forwarded {
 
 fn main() -> ExitCode {
     let done = match Xtask::parse() {
-        Xtask::Demo(forwarded) => forwarded.to("-p samverkan -- demo"),
+        Xtask::Demo(forwarded) => forwarded.with_real_bundle().to("-p samverkan -- demo"),
         Xtask::Ci => ci::run(),
         Xtask::Tidy => tidy::run(),
         Xtask::Sim(forwarded) => forwarded.to("-p samverkan-testkit --bin sim --"),
@@ -67,7 +68,21 @@ fn main() -> ExitCode {
     ExitCode::from(u8::from(done.is_err()))
 }
 
+/// Where real public STIX bundles lie beside the checkout, on machines that have them.
+const REAL_BUNDLES: &str = "../shared/data/stix";
+
 impl Forwarded {
+    /// Adds the largest real STIX bundle that is at hand, unless another was asked for.
+    fn with_real_bundle(mut self) -> Self {
+        if !self.args.iter().any(|arg| arg.starts_with("--stix") || arg == "--help") {
+            match largest_bundle() {
+                Some(bundle) => self.args.extend(["--stix".to_owned(), bundle.display().to_string()]),
+                None => println!("No real STIX bundle is at hand; the demo takes a made-up one."),
+            }
+        }
+        self
+    }
+
     /// Goes on as the other program, so that it alone gets the signals and gives the exit code.
     fn to(&self, program: &str) -> Result<()> {
         let profile = if self.args.iter().any(|arg| arg == "--dev") { "dev" } else { "release" };
@@ -76,4 +91,10 @@ impl Forwarded {
         println!("$ {}  (the first build takes some minutes)", shown(&command));
         Err(command.exec().into())
     }
+}
+
+fn largest_bundle() -> Option<PathBuf> {
+    let files = std::fs::read_dir(root().join(REAL_BUNDLES)).ok()?.filter_map(Result::ok);
+    let bundles = files.filter(|file| file.path().extension().is_some_and(|extension| extension == "json"));
+    bundles.max_by_key(|file| file.metadata().map_or(0, |about| about.len())).map(|file| file.path())
 }

@@ -172,7 +172,7 @@ impl From<Refusal> for Problem {
         match refusal {
             Refusal::Forbidden(reasons) => Self::forbidden(reasons),
             Refusal::NotFound { .. } => Self::not_found(),
-            Refusal::WrongState(why) => Self::new(Code::WrongState, text(why.clone(), why)),
+            Refusal::WrongState(why) => Self::new(Code::WrongState, why),
             Refusal::Invalid { what, why } => Self::invalid(what, why),
             Refusal::Busy(why) => Self::new(Code::Busy, text(why.clone(), why)).after(BUSY_SECONDS),
             Refusal::Store(fault) => fault.into(),

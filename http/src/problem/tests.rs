@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use format::agreement::Text;
 use format::json::{self, Budget};
 use policy::access::Permission;
 use serde_json::Value;
@@ -21,7 +22,11 @@ fn sample(code: Code) -> Problem {
         Code::SessionNeeded => Problem::session_needed(),
         Code::NotFound => Problem::not_found(),
         Code::MethodNotAllowed => Problem::method_not_allowed("GET, POST".to_owned()),
-        Code::WrongState => node::Refusal::WrongState("version 2 of SAPO-2026-000001 is being written already".to_owned()).into(),
+        Code::WrongState => node::Refusal::WrongState(Text {
+            sv: "version 2 av SAPO-2026-000001 skrivs redan".to_owned(),
+            en: "version 2 of SAPO-2026-000001 is being written already".to_owned(),
+        })
+        .into(),
         Code::TooLarge => Problem::too_large(65536),
         Code::MediaType => Problem::media_type("application/json"),
         Code::BodyUnreadable => json::check(b"{\"a\":1,\"a\":2}", &Budget::HEADER).unwrap_err().into(),

@@ -11,7 +11,7 @@ use format::record::AgreementRef;
 use format::verify::{self, Verified};
 use format::{AgreementId, Digest, OrgId, Signed, Timestamp};
 
-use super::directory::invalid;
+use super::directory::{invalid, wrong_state};
 use crate::command::{Outcome, Refusal};
 use crate::entry::Event;
 use crate::exchange::MAX_QUEUE;
@@ -35,12 +35,10 @@ impl<S: Store> Node<S> {
             return Err(invalid("proposed-by", format!("it is {}, and this node speaks for {}", agreement.proposed_by, self.me.org())));
         }
         if self.state.directory.agreements().get(&agreement.id, agreement.version).is_some() {
-            return Err(Refusal::WrongState(format!(
-                "version {} of {} is known here already: propose version {}",
-                agreement.version,
-                agreement.id,
-                agreement.version + 1
-            )));
+            return Err(wrong_state(
+                format!("version {} av {} finns redan här: föreslå version {}", agreement.version, agreement.id, agreement.version + 1),
+                format!("version {} of {} is known here already: propose version {}", agreement.version, agreement.id, agreement.version + 1),
+            ));
         }
         self.continues(agreement).map_err(|code| invalid("agreement", code))?;
         let signed = verify::state(agreement, &self.me.keys).map_err(|e| invalid("agreement", report(&e)))?;
@@ -53,7 +51,10 @@ impl<S: Store> Node<S> {
     pub(crate) fn sign_agreement(&self, id: &AgreementId, version: u32, now: Timestamp) -> Result<(Outcome, Plan), Refusal> {
         let accord = self.state.directory.agreements().get(id, version).ok_or_else(|| not_found(id, version))?;
         if accord.signed.contains(self.me.org()) {
-            return Err(Refusal::WrongState(format!("{} has signed version {version} of {id} already", self.me.org())));
+            return Err(wrong_state(
+                format!("{} har redan undertecknat version {version} av {id}", self.me.org()),
+                format!("{} has signed version {version} of {id} already", self.me.org()),
+            ));
         }
         // INVARIANT: what is signed are the bytes that were put forward, not another spelling of the same terms.
         let digest = self.state.directory.agreement_digest(id, version).ok_or_else(|| not_found(id, version))?;

@@ -13,7 +13,7 @@ use format::{OrgId, RecordId, Signed, Timestamp};
 use policy::access::Pass;
 use policy::release::{Decision, Grant};
 
-use super::directory::invalid;
+use super::directory::{invalid, wrong_state};
 use super::recall::Steering;
 use super::release::{Weighing, header_of, signed_record};
 use crate::command::{Outcome, Refusal};
@@ -115,13 +115,13 @@ impl<S: Store> Node<S> {
         let row = self.received(ask)?;
         let asked = if row.kind == Kind::Consent { consent_of(&self.store, &self.me, &row)? } else { None };
         let Some((_, asked)) = asked.filter(|(_, asked)| asked.act == ConsentAct::Ask && asked.holder == row.originator) else {
-            return Err(Refusal::WrongState(format!("{} is not a question about consent", row.number)));
+            return Err(wrong_state(format!("{} är ingen fråga om medgivande", row.number), format!("{} is not a question about consent", row.number)));
         };
         if expires.is_some_and(|expires| expires <= now) {
             return Err(invalid("expires", "a grant ends in the future"));
         }
         let concerned = header_of(&row)?.linked(Relation::Concerns).next();
-        let record = concerned.ok_or_else(|| Refusal::WrongState(format!("{} names no record", row.number)))?;
+        let record = concerned.ok_or_else(|| wrong_state(format!("{} nämner ingen handling", row.number), format!("{} names no record", row.number)))?;
         let own = self.own_record(&record)?;
         let like = header_of(&own)?;
         let act = if grant { ConsentAct::Grant } else { ConsentAct::Deny };
@@ -161,7 +161,7 @@ impl<S: Store> Node<S> {
         match row.map(|row| weighing.release(row, &header, to, None, false)) {
             Some(Decision::Permit(_)) => {}
             Some(Decision::Refuse(reasons)) => return Err(Refusal::Forbidden(reasons)),
-            None => return Err(Refusal::WrongState("the consent record was not made".to_owned())),
+            None => return Err(wrong_state("svaret om medgivande kunde inte göras", "the consent record was not made")),
         }
         self.queue_record(id, &header, to, plan, now);
         plan.event(Event::Released {
@@ -188,7 +188,10 @@ impl<S: Store> Node<S> {
         }
         let copies = self.store.holdings(record)?;
         if copies.iter().any(|copy| copy.holder == *to && super::who_has::on_its_way_or_there(copy.state)) {
-            return Err(Refusal::WrongState(format!("{to} has {} already, or it is on its way", row.number)));
+            return Err(wrong_state(
+                format!("{to} har redan {}, eller så är den på väg", row.number),
+                format!("{to} has {} already, or it is on its way", row.number),
+            ));
         }
         let mut plan = Plan::default();
         plan.event(Event::PassedOn { record: *record, to: to.clone(), grant: grant.map(|(consent, _)| consent) });

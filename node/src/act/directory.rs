@@ -1,5 +1,6 @@
 //! Cards: which organisations are believed here, and whether exchange with them goes on.
 
+use format::agreement::Text;
 use format::card::{self, Card};
 use format::verify::Verified;
 use format::{Digest, OrgId, Timestamp};
@@ -12,6 +13,11 @@ use crate::rows::{Change, MemberRow, StatementKind, StatementRow};
 
 pub(super) fn invalid(what: &'static str, why: impl ToString) -> Refusal {
     Refusal::Invalid { what, why: why.to_string() }
+}
+
+/// It does not fit the state things are in; said in Swedish and in English.
+pub(super) fn wrong_state(sv: impl Into<String>, en: impl Into<String>) -> Refusal {
+    Refusal::WrongState(Text { sv: sv.into(), en: en.into() })
 }
 
 fn card_row(card: &Verified<Card>, now: Timestamp) -> StatementRow {
@@ -27,10 +33,16 @@ impl<S: Store> Node<S> {
         }
         if let Some(known) = self.state.directory.card(&card.org) {
             if known.card.serial >= card.serial {
-                return Err(Refusal::WrongState(format!("card {} of {} is held here already", known.card.serial, card.org)));
+                return Err(wrong_state(
+                    format!("kort {} för {} finns redan här", known.card.serial, card.org),
+                    format!("card {} of {} is held here already", known.card.serial, card.org),
+                ));
             }
             if known.keys.fingerprint() != fingerprint && card.org == *self.me.org() {
-                return Err(Refusal::WrongState("this node's own keys are not changed by importing a card".to_owned()));
+                return Err(wrong_state(
+                    "nodens egna nycklar ändras inte genom att ett kort läses in",
+                    "this node's own keys are not changed by importing a card",
+                ));
             }
         }
         if self.state.directory.cards().any(|other| other.card.org != card.org && other.card.short == card.short) {
@@ -48,7 +60,7 @@ impl<S: Store> Node<S> {
     /// The node's own card and its first member, on an empty store.
     pub(crate) fn decide_set_up(&self, bytes: &[u8], first: MemberRow, now: Timestamp) -> Result<Plan, Refusal> {
         if self.state.frontier.size() != 0 {
-            return Err(Refusal::WrongState("this store is set up already".to_owned()));
+            return Err(wrong_state("noden är redan inrättad", "this store is set up already"));
         }
         let (card, keys) = card::introduce(bytes).map_err(|e| invalid("card", e))?;
         if card.org != *self.me.org() || keys.fingerprint() != self.me.keys.public().fingerprint() {
@@ -68,7 +80,7 @@ impl<S: Store> Node<S> {
     pub(crate) fn resume(&self, peer: &OrgId, from: u64) -> Result<(Outcome, Plan), Refusal> {
         let mut state = self.state.peer(peer);
         if state.suspicion.is_none() {
-            return Err(Refusal::WrongState(format!("exchange with {peer} is not stopped")));
+            return Err(wrong_state(format!("utbytet med {peer} är inte stoppat"), format!("exchange with {peer} is not stopped")));
         }
         state.suspicion = None;
         if from != state.received + 1 {

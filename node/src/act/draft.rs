@@ -13,7 +13,7 @@ use policy::access::Pass;
 use policy::reason::Reason;
 
 use super::agreement::report;
-use super::directory::invalid;
+use super::directory::{invalid, wrong_state};
 use super::release::header_of;
 use crate::command::{DraftInput, Outcome, Refusal};
 use crate::entry::Event;
@@ -41,10 +41,16 @@ impl<S: Store> Node<S> {
         let versions = self.store.versions(number)?;
         let latest = versions.last().filter(|row| row.originator == *self.me.org()).ok_or_else(|| not_found(number))?;
         if latest.stage != Stage::Released {
-            return Err(Refusal::WrongState(format!("version {} of {number} is being written already", latest.version)));
+            return Err(wrong_state(
+                format!("version {} av {number} skrivs redan", latest.version),
+                format!("version {} of {number} is being written already", latest.version),
+            ));
         }
         if latest.condition != Condition::Current {
-            return Err(Refusal::WrongState(format!("{number} was recalled, or its retention has ended: write a new record")));
+            return Err(wrong_state(
+                format!("{number} är återkallad, eller så har gallringstiden gått ut: skriv en ny handling"),
+                format!("{number} was recalled, or its retention has ended: write a new record"),
+            ));
         }
         if input.content.reason.as_deref().unwrap_or_default().trim().is_empty() {
             return Err(invalid("reason", "a correction says why"));
@@ -264,7 +270,7 @@ impl<S: Store> Node<S> {
         let content = self.me.vault.open(Part::Content(number, version), &self.sealed(&row)?)?;
         match Content::parse(row.kind, &content.bytes) {
             Ok(Content::Text(text)) => Ok((row, content, text)),
-            _ => Err(Refusal::WrongState(format!("{number} is not a draft with text"))),
+            _ => Err(wrong_state(format!("{number} är inget utkast med text"), format!("{number} is not a draft with text"))),
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use format::{Digest, Timestamp};
 use policy::access::{Pass, Permission, Role};
 
-use super::directory::invalid;
+use super::directory::{invalid, wrong_state};
 use crate::command::{Outcome, Refusal};
 use crate::entry::Event;
 use crate::node::{Node, Plan};
@@ -29,7 +29,7 @@ impl<S: Store> Node<S> {
             return Err(invalid("name", "a name is 1 to 200 characters without control characters"));
         }
         if self.store.member(&id)?.is_some() {
-            return Err(Refusal::WrongState(format!("there is a member {id} already")));
+            return Err(wrong_state(format!("det finns redan en medlem {id}"), format!("there is a member {id} already")));
         }
         check_roles(&roles)?;
         let mut plan = Plan::default();
@@ -41,7 +41,10 @@ impl<S: Store> Node<S> {
     pub(crate) fn change_member(&self, pass: &Pass, id: &str, roles: BTreeSet<Role>, active: bool) -> Result<(Outcome, Plan), Refusal> {
         let mut member = self.known_member(id)?;
         if pass.member() == id {
-            return Err(Refusal::WrongState("nobody changes their own roles or account: another administrator does".to_owned()));
+            return Err(wrong_state(
+                "ingen ändrar sina egna roller eller sitt eget konto: en annan administratör gör det",
+                "nobody changes their own roles or account: another administrator does",
+            ));
         }
         check_roles(&roles)?;
         member.roles = roles;

@@ -13,7 +13,7 @@ use format::{OrgId, RecordId, RecordNumber, Timestamp};
 use policy::access::Pass;
 
 use super::agreement::report;
-use super::directory::invalid;
+use super::directory::{invalid, wrong_state};
 use super::draft::not_found;
 use super::release::header_of;
 use super::who_has::{may_have, ways_to};
@@ -53,7 +53,10 @@ impl<S: Store> Node<S> {
         let released: Vec<RecordRow> = versions.into_iter().filter(|row| row.stage == Stage::Released && row.kind.carries_information()).collect();
         let latest = released.last().ok_or_else(|| not_found(number))?;
         if latest.condition == Condition::Recalled {
-            return Err(Refusal::WrongState(format!("{number} is recalled already; who has confirmed is shown by who-has")));
+            return Err(wrong_state(
+                format!("{number} är redan återkallad; who-has visar vilka som har bekräftat"),
+                format!("{number} is recalled already; who has confirmed is shown by who-has"),
+            ));
         }
         let like = header_of(latest)?;
         let mut plan = Plan::default();

@@ -12,7 +12,7 @@ use format::{OrgId, RecordId, Signed, Timestamp};
 use policy::house::HouseRules;
 use policy::release::{self, Approval, Condition, Countries, Decision, Grant, PassingOn, Release};
 
-use super::directory::invalid;
+use super::directory::{invalid, wrong_state};
 use super::who_has::on_its_way_or_there;
 use crate::command::{Outcome, Refusal};
 use crate::entry::{Event, RefusedTo};
@@ -93,7 +93,10 @@ pub struct ReleaseSignature(Signed);
 /// The record is not approved, or the keys do not sign.
 pub fn sign(row: &RecordRow, me: &Identity) -> Result<ReleaseSignature, Refusal> {
     if row.stage != Stage::Approved || row.originator != *me.org() {
-        return Err(Refusal::WrongState(format!("{} is not an approved record of {}", row.number, me.org())));
+        return Err(wrong_state(
+            format!("{} är ingen godkänd handling hos {}", row.number, me.org()),
+            format!("{} is not an approved record of {}", row.number, me.org()),
+        ));
     }
     Signed::sign::<Header>(row.header.clone(), &me.keys).map(ReleaseSignature).map_err(|e| invalid("keys", e))
 }
@@ -123,7 +126,7 @@ impl<S: Store> Node<S> {
             return Err(Refusal::Forbidden(vec![policy::reason::Reason::WrongStage { stage: row.stage }]));
         }
         if signed.payload() != row.header || signed.signer() != self.me.org() {
-            return Err(Refusal::WrongState(format!("{} was changed after it was signed", row.number)));
+            return Err(wrong_state(format!("{} ändrades efter att den signerades", row.number), format!("{} was changed after it was signed", row.number)));
         }
         let header = header_of(&row)?;
         let (permitted, refused) = self.weigh_audience(&row, &header, now)?;

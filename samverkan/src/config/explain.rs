@@ -149,11 +149,11 @@ mod tests {
     #[test]
     fn the_sample_file_is_the_generated_one() {
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/sample-config.toml");
-        if std::env::var_os("SAMVERKAN_BLESS").is_some() {
+        if std::env::var_os("INSTA_UPDATE").is_some_and(|mode| mode == "always") {
             std::fs::write(&path, sample(&[])).unwrap();
         }
         let kept = std::fs::read_to_string(&path).unwrap_or_default();
-        assert_eq!(kept, sample(&[]), "run the tests with SAMVERKAN_BLESS=1 to write {}", path.display());
+        assert_eq!(kept, sample(&[]), "run the tests with INSTA_UPDATE=always to write {}", path.display());
     }
 
     #[test]
