@@ -2,7 +2,7 @@
 //!
 //! This crate is the language that nodes speak: identifiers, markings, cards, agreements, records, receipts, parcels,
 //! their signatures and seals, and the Merkle ledger. It decides nothing and stores nothing. Its invariant: a value of
-//! type [`Verified`] exists only if both signatures over its exact bytes held, and [`verify`] is the one function that
+//! type [`Verified`] exists only if both signatures over its exact bytes held, and [`verify()`] is the one function that
 //! makes it.
 
 pub mod agreement;
