@@ -27,7 +27,7 @@ use policy::{Language, Reason};
 use tokio::sync::Semaphore;
 
 use crate::handle::Handle;
-use crate::problem::{Code, Problem};
+use crate::problem::Problem;
 
 pub use desk::Desk;
 pub use log_in::Session;
@@ -170,29 +170,21 @@ impl Gate {
     /// # Errors
     /// The asker may not, or what the path names is absent or not for the asker to see.
     pub async fn authorise<S: Subject>(self: &Arc<Self>, asker: Asker, permission: Permission, wish: Wish) -> Result<Desk<S>, Problem> {
-        if let Err(problem) = self.may_at_all(&asker, permission, &wish) {
-            return Err(self.denied(&asker, permission, None, problem).await);
-        }
+        self.may_at_all(&asker, permission, &wish).await?;
         let subject = S::resolve(self, &asker, &wish.names).await?;
-        let (permission, pass) = match self.decide(&asker, permission, &wish, &subject) {
-            Ok(decided) => decided,
-            Err(problem) => return Err(self.denied(&asker, permission, subject.record(), problem).await),
-        };
+        let (permission, pass) = self.decide(&asker, permission, &wish, &subject).await?;
         Ok(Desk::new(Arc::clone(self), asker, permission, wish, subject, pass))
     }
 
     /// The refusal, once it is in the ledger. What is absent or hidden is not refused, and leaves no entry.
-    async fn denied(&self, asker: &Asker, permission: Permission, record: Option<RecordId>, problem: Problem) -> Problem {
-        if !matches!(problem.code(), Code::Forbidden | Code::PurposeMissing) {
-            return problem;
-        }
-        let reasons = problem.reason_codes().into_iter().map(str::to_owned).collect();
-        let denial = Denial { member: asker.member.clone(), act: permission.to_string(), record, reasons };
-        self.handle.deny(denial).await.map_or_else(Problem::from, |()| problem)
+    async fn denied(&self, asker: &Asker, permission: Permission, record: Option<RecordId>, reasons: Vec<Reason>) -> Problem {
+        let codes = reasons.iter().map(|reason| reason.code().to_owned()).collect();
+        let denial = Denial { member: asker.member.clone(), act: permission.to_string(), record, reasons: codes };
+        self.handle.deny(denial).await.map_or_else(Problem::from, |()| Problem::forbidden(reasons))
     }
 
     /// What can be said before it is known what the path names.
-    fn may_at_all(&self, asker: &Asker, permission: Permission, wish: &Wish) -> Result<(), Problem> {
+    async fn may_at_all(&self, asker: &Asker, permission: Permission, wish: &Wish) -> Result<(), Problem> {
         let allowed = wish.purpose.iter().cloned().collect();
         let access =
             Access { member: asker.as_member(), permission, about: None, purpose: wish.purpose.as_ref(), allowed_purposes: &allowed, now: self.handle.now() };
@@ -203,10 +195,10 @@ impl Gate {
             Reason::RoleLacks { .. } => !drafts_only,
             _ => true,
         });
-        if reasons.is_empty() { Ok(()) } else { Err(Problem::forbidden(reasons)) }
+        if reasons.is_empty() { Ok(()) } else { Err(self.denied(asker, permission, None, reasons).await) }
     }
 
-    fn decide(&self, asker: &Asker, asked: Permission, wish: &Wish, subject: &impl Subject) -> Result<(Permission, Pass), Problem> {
+    async fn decide(&self, asker: &Asker, asked: Permission, wish: &Wish, subject: &impl Subject) -> Result<(Permission, Pass), Problem> {
         let about = subject.about();
         let unreleased = about.is_some_and(|about| !matches!(about.stage, Stage::Released | Stage::Received));
         let permission = if asked == Permission::ReadRecord && unreleased { Permission::ReadDraft } else { asked };
@@ -220,7 +212,7 @@ impl Gate {
             Access { member: asker.as_member(), permission, about, purpose: wish.purpose.as_ref(), allowed_purposes: &allowed, now: self.handle.now() };
         match decide(&access) {
             Decision::Allow(pass) => Ok((permission, pass)),
-            Decision::Refuse(reasons) => Err(Problem::forbidden(reasons)),
+            Decision::Refuse(reasons) => Err(self.denied(asker, permission, subject.record(), reasons).await),
         }
     }
 

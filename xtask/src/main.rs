@@ -68,9 +68,6 @@ fn main() -> ExitCode {
     ExitCode::from(u8::from(done.is_err()))
 }
 
-/// Where real public STIX bundles lie beside the checkout, on machines that have them.
-const REAL_BUNDLES: &str = "../shared/data/stix";
-
 impl Forwarded {
     /// Adds the largest real STIX bundle that is at hand, unless another was asked for.
     fn with_real_bundle(mut self) -> Self {
@@ -93,8 +90,9 @@ impl Forwarded {
     }
 }
 
+/// The largest of the real public STIX bundles that lie beside the checkout on some machines.
 fn largest_bundle() -> Option<PathBuf> {
-    let files = std::fs::read_dir(root().join(REAL_BUNDLES)).ok()?.filter_map(Result::ok);
+    let files = std::fs::read_dir(root().join("../shared/data/stix")).ok()?.filter_map(Result::ok);
     let bundles = files.filter(|file| file.path().extension().is_some_and(|extension| extension == "json"));
     bundles.max_by_key(|file| file.metadata().map_or(0, |about| about.len())).map(|file| file.path())
 }

@@ -83,6 +83,14 @@ impl<S> Desk<S> {
         self.gate.read(read).await
     }
 
+    /// Does what takes time without the node, on a thread where it holds nobody up.
+    ///
+    /// # Errors
+    /// The work panicked.
+    pub async fn work<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
+        tokio::task::spawn_blocking(work).await.map_err(Problem::internal)
+    }
+
     /// What was released for the asker.
     ///
     /// # Errors
@@ -172,9 +180,7 @@ impl<S: Subject> Desk<S> {
         }
         self.asker = self.gate.recognise(self.asker.credential).await?;
         self.subject = S::resolve(&self.gate, &self.asker, &self.wish.names).await?;
-        match self.gate.decide(&self.asker, self.permission, &self.wish, &self.subject) {
-            Ok((_, pass)) => Ok(pass),
-            Err(problem) => Err(self.gate.denied(&self.asker, self.permission, self.subject.record(), problem).await),
-        }
+        let (_, pass) = self.gate.decide(&self.asker, self.permission, &self.wish, &self.subject).await?;
+        Ok(pass)
     }
 }

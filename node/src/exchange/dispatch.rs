@@ -6,6 +6,7 @@
 //! together from what the store then still holds: an item that may no longer leave is left out of it.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 
 use format::attachment::piece_leaf;
@@ -45,7 +46,6 @@ pub struct Dispatch {
 type Leave = Result<Option<(RecordRow, Header)>, BTreeSet<String>>;
 
 /// Where the bytes of an item are.
-#[derive(Debug)]
 enum Bytes {
     /// Here: it was read to be weighed.
     Here(Vec<u8>),
@@ -53,6 +53,17 @@ enum Bytes {
     Stored,
     /// It may no longer leave.
     Withheld,
+}
+
+impl fmt::Debug for Bytes {
+    // The bytes are a record in plain text: they show nowhere.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Here(bytes) => write!(f, "Here({} bytes)", bytes.len()),
+            Self::Stored => f.write_str("Stored"),
+            Self::Withheld => f.write_str("Withheld"),
+        }
+    }
 }
 
 /// A parcel could not be put together.

@@ -41,7 +41,7 @@ pub(super) const KEYS: &[Key] = &[
     key("store", "readers", "Connections that only read, for members and peers at the same time."),
     key("store", "reader-cache-mib", "Memory for each connection that reads, in MiB."),
     key("limits", "worker-threads", "Threads that serve connections."),
-    key("limits", "blocking-threads", "Threads for work that takes its time: passwords, opening and sealing parcels, reading the store."),
+    key("limits", "blocking-threads", "Threads for work that takes its time: passwords, signatures, reading the store. Twice the number of cores suits."),
     key("limits", "waiting", "Acts that may wait in line; beyond, whoever asks is told to come back."),
     key("limits", "group", "Acts that share one commit."),
     key("limits", "retention-seconds", "How often records whose retention has ended are looked for and destroyed."),

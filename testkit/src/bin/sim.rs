@@ -1,73 +1,71 @@
 //! Runs the simulation: one seed to be read, many for a time, or all planted bugs.
 
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use clap::{ArgGroup, Parser};
 use samverkan_testkit::chronicle::Violation;
 use samverkan_testkit::coverage::{Coverage, line};
 use samverkan_testkit::run::{Options, Planted, Report, run};
 
-const USAGE: &str = "\
-sim --seed S            plays one seed and prints every step
-    --bug NAME          with this bug planted
-sim --seconds N         plays seeds for N seconds, from a start that is printed
-    --count N           plays so many seeds, however long it takes
-sim --planted           plants each bug in turn, until it is found
-    --limit N           gives up a bug after so many seeds (1000)
-    --bug NAME          only this one
-for the last two:
-    --from S            starts with this seed
-    --jobs N            plays so many at the same time; as many as there are processors
-";
-
 /// A run of this length must have shown everything that there is to show.
 const LONG_SECONDS: u64 = 30;
 
-struct Arguments(Vec<String>);
+/// Plays federations with faults, each from a seed.
+#[derive(Parser)]
+#[command(name = "cargo xtask sim", group = ArgGroup::new("mode").args(["seed", "seconds", "count", "planted"]).required(true).multiple(true))]
+struct Arguments {
+    /// Plays one seed and prints every step
+    #[arg(long, value_name = "S", conflicts_with_all = ["seconds", "count", "planted"])]
+    seed: Option<u64>,
+    /// Plays seeds for so many seconds, from a start that is printed
+    #[arg(long, value_name = "N", conflicts_with = "planted")]
+    seconds: Option<u64>,
+    /// Plays so many seeds at most
+    #[arg(long, value_name = "N", conflicts_with = "planted")]
+    count: Option<u64>,
+    /// Plants each bug in turn, until it is found
+    #[arg(long)]
+    planted: bool,
+    /// Plants this bug alone, in the one seed or until it is found
+    #[arg(long, value_name = "NAME", value_parser = bug)]
+    bug: Option<Planted>,
+    /// Gives up a bug after so many seeds
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    limit: u64,
+    /// Starts with this seed
+    #[arg(long, value_name = "S")]
+    from: Option<u64>,
+    /// Plays so many seeds at the same time; as many as there are processors when not given
+    #[arg(long, value_name = "N")]
+    jobs: Option<NonZeroUsize>,
+}
 
-impl Arguments {
-    fn has(&self, name: &str) -> bool {
-        self.0.iter().any(|argument| argument == name)
-    }
-
-    fn text(&self, name: &str) -> Option<&str> {
-        let place = self.0.iter().position(|argument| argument == name)?;
-        self.0.get(place + 1).map(String::as_str)
-    }
-
-    fn number(&self, name: &str) -> Option<u64> {
-        self.text(name)?.parse().ok()
-    }
+fn bug(name: &str) -> Result<Planted, String> {
+    let known = || Planted::all().map(Planted::name).collect::<Vec<_>>().join(", ");
+    Planted::all().find(|planted| planted.name() == name).ok_or_else(|| format!("the bugs are {}", known()))
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments(std::env::args().skip(1).collect());
+    let arguments = Arguments::parse();
     // Stores in files are quickest in memory, where the system has such a place.
     let Ok(folder) = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()) else {
         eprintln!("no folder for stores could be made");
         return ExitCode::FAILURE;
     };
-    if let Some(seed) = arguments.number("--seed") {
-        return one(seed, arguments.text("--bug"), folder.path());
+    if let Some(seed) = arguments.seed {
+        return one(seed, arguments.bug, folder.path());
     }
-    let jobs = arguments.number("--jobs").and_then(|jobs| usize::try_from(jobs).ok());
-    let jobs = jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)).max(1);
-    let from = arguments.number("--from").unwrap_or_else(|| fastrand::u64(..) >> 16);
-    if arguments.has("--planted") {
-        return planted(&arguments, from, jobs, folder.path());
-    }
-    if arguments.has("--seconds") || arguments.has("--count") {
-        return many(&arguments, from, jobs, folder.path());
-    }
-    eprint!("{USAGE}");
-    ExitCode::FAILURE
+    let jobs = arguments.jobs.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
+    let from = arguments.from.unwrap_or_else(|| fastrand::u64(..) >> 16);
+    if arguments.planted { planted(&arguments, from, jobs, folder.path()) } else { many(&arguments, from, jobs, folder.path()) }
 }
 
-fn one(seed: u64, bug: Option<&str>, folder: &Path) -> ExitCode {
-    let planted = Planted::all().find(|planted| bug == Some(planted.name()));
+fn one(seed: u64, planted: Option<Planted>, folder: &Path) -> ExitCode {
     let report = run(seed, folder, &Options { verbose: true, planted });
     println!("seed {seed}, steps {}, fingerprint {}", report.steps, report.fingerprint);
     tell(seed, &report);
@@ -91,8 +89,8 @@ struct Sum {
 
 #[expect(clippy::disallowed_methods, reason = "how long to play is real time, and no node sees it")]
 fn many(arguments: &Arguments, from: u64, jobs: usize, folder: &Path) -> ExitCode {
-    let seconds = arguments.number("--seconds").unwrap_or(u64::from(u32::MAX));
-    let count = arguments.number("--count").unwrap_or(u64::MAX);
+    let seconds = arguments.seconds.unwrap_or(u64::from(u32::MAX));
+    let count = arguments.count.unwrap_or(u64::MAX);
     println!("from {from}, {jobs} at a time");
     let begun = Instant::now();
     let (next, sum) = (AtomicU64::new(0), Mutex::new(Sum::default()));
@@ -131,8 +129,8 @@ fn many(arguments: &Arguments, from: u64, jobs: usize, folder: &Path) -> ExitCod
 }
 
 fn planted(arguments: &Arguments, from: u64, jobs: usize, folder: &Path) -> ExitCode {
-    let limit = arguments.number("--limit").unwrap_or(1000);
-    let bugs: Vec<Planted> = Planted::all().filter(|bug| arguments.text("--bug").is_none_or(|name| bug.name() == name)).collect();
+    let limit = arguments.limit;
+    let bugs: Vec<Planted> = arguments.bug.map_or_else(|| Planted::all().collect(), |bug| vec![bug]);
     println!("from {from}, {jobs} at a time, at most {limit} seeds each");
     let (next, found) = (AtomicUsize::new(0), AtomicUsize::new(0));
     std::thread::scope(|scope| {
