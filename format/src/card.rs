@@ -10,8 +10,9 @@ use crate::agreement::Text;
 use crate::id::{Digest, OrgId, ShortName};
 use crate::json::{self, Budget};
 use crate::keys::{KeyTexts, PublicKeys};
+use crate::signed::Signed;
 use crate::time::Timestamp;
-use crate::verify::{Malformed, Reject, Signed, Statement, Verified, ensure, verify};
+use crate::verify::{Malformed, Reject, Statement, Verified, ensure, verify};
 
 /// The most addresses of one organisation.
 pub const MAX_ADDRESSES: usize = 8;

@@ -4,6 +4,7 @@
 //! except [`Seeds`], whose debug form shows nothing. Public keys are parsed once and checked when they are made.
 
 use std::fmt;
+use std::sync::Arc;
 
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, ML_DSA_65, ML_DSA_65_SIGNING, ParsedPublicKey, PqdsaKeyPair, UnparsedPublicKey};
 use base64::Engine;
@@ -213,9 +214,9 @@ impl SigningKeys {
         out
     }
 
-    pub(crate) fn sign_ml_dsa_65(&self, message: &[u8]) -> Result<Box<[u8; ML_DSA_65_SIGNATURE]>, KeyFault> {
-        let mut out = Box::new([0; ML_DSA_65_SIGNATURE]);
-        self.ml_dsa_65.sign(message, out.as_mut_slice()).map_err(|_| KeyFault("ML-DSA-65"))?;
-        Ok(out)
+    pub(crate) fn sign_ml_dsa_65(&self, message: &[u8]) -> Result<Arc<[u8; ML_DSA_65_SIGNATURE]>, KeyFault> {
+        let mut out = [0; ML_DSA_65_SIGNATURE];
+        self.ml_dsa_65.sign(message, &mut out).map_err(|_| KeyFault("ML-DSA-65"))?;
+        Ok(Arc::new(out))
     }
 }

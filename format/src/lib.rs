@@ -2,11 +2,11 @@
 //!
 //! This crate is the language that nodes speak: identifiers, markings, cards, agreements, records, receipts, parcels,
 //! their signatures and seals, and the Merkle ledger. It decides nothing and stores nothing. Its invariant: a value of
-//! type [`Verified`] exists only if both signatures over its exact bytes held, and [`verify()`] is the one function that
-//! makes it.
+//! type [`Verified`] exists only if both signatures over its exact bytes held, and [`verify::Verifier`] alone makes it.
 
 pub mod agreement;
 pub mod attachment;
+pub mod batch;
 pub mod card;
 pub mod checkpoint;
 pub mod grading;
@@ -19,10 +19,12 @@ pub mod parcel;
 pub mod receipt;
 pub mod record;
 pub mod seal;
+pub mod signed;
 pub mod stix;
 pub mod time;
 pub mod verify;
 
 pub use id::{AgreementId, Digest, OrgId, RecordId, RecordNumber};
+pub use signed::Signed;
 pub use time::Timestamp;
-pub use verify::{Reject, Signed, Statement, Verified, verify};
+pub use verify::{Reject, Statement, Verified, verify};

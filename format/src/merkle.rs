@@ -215,6 +215,14 @@ pub fn consistency_proof<T: Subtrees>(old: u64, new: u64, tree: &T) -> Result<Ve
 /// # Errors
 /// The index is outside the tree, the size exceeds [`MAX_SIZE`], or the proof has the wrong length or another root.
 pub fn verify_inclusion(leaf: &Hash, index: u64, size: u64, proof: &[Hash], root: &Hash) -> Result<(), ProofError> {
+    check_root(inclusion_root(leaf, index, size, proof)?, root, size)
+}
+
+/// The root to which the proof leads from the leaf with hash `leaf` and number `index` in a tree of `size` leaves.
+///
+/// # Errors
+/// The index is outside the tree, the size exceeds [`MAX_SIZE`], or the proof has the wrong length.
+pub fn inclusion_root(leaf: &Hash, index: u64, size: u64, proof: &[Hash]) -> Result<Hash, ProofError> {
     check_index(index, size)?;
     let misfit = || ProofError::Length { found: proof.len() };
     let mut climb = Climb { node: index, last: size - 1 };
@@ -225,10 +233,7 @@ pub fn verify_inclusion(leaf: &Hash, index: u64, size: u64, proof: &[Hash], root
             Side::Right => node_hash(&hash, sibling),
         };
     }
-    if !climb.is_at_root() {
-        return Err(misfit());
-    }
-    check_root(hash, root, size)
+    if climb.is_at_root() { Ok(hash) } else { Err(misfit()) }
 }
 
 /// Checks that the tree of `new` leaves with root `new_root` continues the tree of `old` leaves with root `old_root`

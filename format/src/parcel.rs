@@ -12,8 +12,9 @@ use crate::id::{Digest, OrgId, RecordId};
 use crate::json::Budget;
 use crate::merkle::{Hash, MAX_PROOF};
 use crate::record::{MAX_CONTENT, Salted};
+use crate::signed::Signed;
 use crate::time::Timestamp;
-use crate::verify::{KeyDirectory, Malformed, Reject, Signed, Statement, Verified, ensure, verify};
+use crate::verify::{KeyDirectory, Malformed, Reject, Statement, Verified, ensure, verify};
 
 /// The most items in a parcel.
 pub const MAX_ITEMS: usize = 256;

@@ -202,6 +202,7 @@ impl Header {
 impl Statement for Header {
     const CONTEXT: &'static str = "samverkan/record/v1";
     const BUDGET: Budget = Budget::HEADER;
+    const BATCHED: bool = true;
 
     fn check(&self) -> Result<(), Malformed> {
         ensure(self.kind != Kind::Receipt, "kind", "of a record with this header is not receipt")?;

@@ -5,6 +5,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that goes wrong should stop")]
 
+use std::sync::Arc;
+
 use samverkan_format::agreement::{self, Agreement, Duty, Form, Joining, Onward, Party, PartyRole, Terms, Text};
 use samverkan_format::attachment::{self, AttachmentRef};
 use samverkan_format::card::{Card, MAX_ADDRESSES, OrgKind};
@@ -17,7 +19,8 @@ use samverkan_format::parcel::{Evidence, Item, ItemKind, ItemRef, MAX_ITEM, MAX_
 use samverkan_format::receipt::{ItemResult, Outcome, Receipt};
 use samverkan_format::record::{AgreementRef, ContentRef, Header, Kind, Link, MAX_ATTACHMENTS, MAX_AUDIENCE, MAX_CONTENT, MAX_LINKS, Relation, Salted};
 use samverkan_format::seal::{MAX_ENVELOPE, OpeningKey, SealFault};
-use samverkan_format::verify::{MAX_SIGNED, Reject, Statement, state, verify};
+use samverkan_format::signed::{MAX_SIGNED, Signatures};
+use samverkan_format::verify::{Reject, Statement, state, verify};
 use samverkan_format::{Digest, OrgId, RecordId, Signed, Timestamp};
 
 fn id<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
@@ -225,7 +228,9 @@ fn parcels_and_receipts() {
 
 /// A message of exactly this size, whatever it says.
 fn message(size: usize) -> Signed {
-    let of = |payload: usize| Signed::from_parts(id("se-one"), vec![b' '; payload], [0; 64], Box::new([0; 3309]));
+    let of = |payload: usize| {
+        Signed::from_parts(id("se-one"), vec![b' '; payload], Signatures { ed25519: [0; 64], ml_dsa_65: Arc::new([0; 3309]), inclusion: None })
+    };
     let payload = size - (of(100_000).to_bytes().len() - 100_000);
     let message = of(payload);
     assert_eq!(message.to_bytes().len(), size);

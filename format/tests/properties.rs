@@ -5,16 +5,18 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that goes wrong should stop")]
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 use samverkan_format::attachment::{AttachmentRef, PIECE, piece_leaf, verify_piece};
+use samverkan_format::batch::Inclusion;
 use samverkan_format::keys::{ED25519_SIGNATURE, ML_DSA_65_SIGNATURE, Seeds, SigningKeys};
 use samverkan_format::merkle::{self, Frontier, Hash, ProofError, Subtrees};
 use samverkan_format::parcel::{self, Evidence, Item, ItemKind, ItemRef, ParcelHeader};
 use samverkan_format::record::Salted;
 use samverkan_format::seal::{OpeningKey, SealFault};
+use samverkan_format::signed::Signatures;
 use samverkan_format::verify::{Verified, state};
 use samverkan_format::{Digest, OrgId, RecordId, Signed, Timestamp};
 
@@ -44,8 +46,23 @@ fn time() -> Timestamp {
 
 /// A message that nobody signed: items are read without verifying.
 fn signed() -> impl Strategy<Value = Signed> {
-    ("[a-z][a-z0-9-]{0,38}[a-z0-9]", vec(any::<u8>(), 0..400), any::<u8>(), any::<u8>())
-        .prop_map(|(signer, payload, a, b)| Signed::from_parts(signer.parse().unwrap(), payload, [a; ED25519_SIGNATURE], Box::new([b; ML_DSA_65_SIGNATURE])))
+    ("[a-z][a-z0-9-]{0,38}[a-z0-9]", vec(any::<u8>(), 0..400), any::<u8>(), any::<u8>(), prop::option::of(inclusion())).prop_map(
+        |(signer, payload, a, b, inclusion)| {
+            let signatures = Signatures { ed25519: [a; ED25519_SIGNATURE], ml_dsa_65: Arc::new([b; ML_DSA_65_SIGNATURE]), inclusion };
+            Signed::from_parts(signer.parse().unwrap(), payload, signatures)
+        },
+    )
+}
+
+/// A place in a batch, of the right form, that need not lead anywhere.
+fn inclusion() -> impl Strategy<Value = Inclusion> {
+    (2..=256_u64, any::<prop::sample::Index>(), vec(any::<[u8; 32]>(), 0..=8)).prop_map(|(size, index, path)| {
+        let mut out = Vec::new();
+        let mut e = minicbor::Encoder::new(&mut out);
+        e.array(3).unwrap().u64(size).unwrap().u64(index.index(usize::try_from(size).unwrap()) as u64).unwrap().array(path.len() as u64).unwrap();
+        path.iter().for_each(|hash| _ = e.bytes(hash).unwrap());
+        Inclusion::parse(&out).unwrap()
+    })
 }
 
 fn salted() -> impl Strategy<Value = Salted> {

@@ -5,7 +5,8 @@ use format::card::Card;
 use format::parcel::ParcelHeader;
 use format::receipt::{Notice, Receipt};
 use format::record::Header;
-use format::verify::{KeyDirectory, Signed, Statement, verify};
+use format::Signed;
+use format::verify::{KeyDirectory, Statement, verify};
 
 use crate::cast::cast;
 

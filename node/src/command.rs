@@ -14,7 +14,6 @@ use format::{AgreementId, Digest, OrgId, RecordId, RecordNumber, Timestamp};
 use policy::access::{Permission, Role};
 use policy::reason::Reason;
 
-use crate::act::release::ReleaseSignature;
 use crate::ports::{RecordQuery, StoreError};
 use crate::released::Released;
 use crate::rows::RecordRow;
@@ -77,9 +76,9 @@ pub enum Command {
     Approve { record: RecordId },
     /// Sends a submitted draft back to its author.
     SendBack { record: RecordId, reason: String },
-    /// Releases an approved record; the signature is made beforehand, off the write path, by
-    /// [`crate::act::release::sign`].
-    Release { record: RecordId, signature: Box<ReleaseSignature> },
+    /// Releases an approved record. It is signed before anything leaves and before the commit, together with whatever else is
+    /// released until then.
+    Release { record: RecordId },
     /// Takes a released record back from every holder, in all its versions.
     Recall { number: RecordNumber, reason: String },
     /// Passes another organisation's record on.

@@ -11,8 +11,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 use format::id::ShortName;
 use format::keys::SigningKeys;
 use format::merkle::{self, Frontier};
+use format::record::Header;
 use format::seal::OpeningKey;
-use format::{Digest, OrgId, RecordId, Timestamp};
+use format::{Digest, OrgId, RecordId, Signed, Timestamp};
 use policy::access::Pass;
 use policy::house::HouseRules;
 
@@ -63,6 +64,8 @@ pub fn ledger_name(org: &OrgId) -> String {
 pub struct Plan {
     pub(crate) changes: Vec<Change>,
     pub(crate) events: Vec<Event>,
+    /// A record of this organisation that is to be signed, with its exact bytes.
+    pub(crate) unsigned: Option<(RecordId, Vec<u8>)>,
 }
 
 impl Plan {
@@ -109,6 +112,8 @@ pub struct Node<S: Store> {
     pub(crate) house: Arc<dyn HouseRules + Send + Sync>,
     published: Published,
     woken: BTreeSet<OrgId>,
+    /// What was released since the last commit and is not signed yet.
+    unsigned: Vec<(RecordId, Vec<u8>)>,
     /// Something since the last commit was rolled back: nothing of it may be told.
     broken: bool,
     /// Memory may be ahead of the store, which could not be read: it is read again before anything else.
@@ -129,7 +134,7 @@ impl<S: Store> Node<S> {
     pub fn open(store: S, me: Arc<Identity>, entropy: Box<dyn Entropy>, house: Arc<dyn HouseRules + Send + Sync>) -> StoreResult<Self> {
         let state = State::load(&store)?;
         let published = Arc::new(RwLock::new(Arc::clone(&state.directory)));
-        Ok(Self { store, me, state, entropy, house, published, woken: BTreeSet::new(), broken: false, stale: false })
+        Ok(Self { store, me, state, entropy, house, published, woken: BTreeSet::new(), unsigned: Vec::new(), broken: false, stale: false })
     }
 
     /// What the node holds in memory.
@@ -222,6 +227,7 @@ impl<S: Store> Node<S> {
     pub fn dispatch(&mut self, peer: &OrgId, after: u64, now: Timestamp) -> Result<Option<Dispatch>, Refusal> {
         self.refresh()?;
         let now = self.now(now);
+        self.sign_released()?;
         let (dispatch, plan) = self.decide_dispatch(peer, after, now)?;
         self.keep(plan, &Actor::Node, now)?;
         Ok(dispatch)
@@ -278,7 +284,8 @@ impl<S: Store> Node<S> {
             self.go_back()?;
             return Err(StoreError::Failed("an act since the last commit could not be kept".to_owned()));
         }
-        if let Err(fault) = self.store.commit() {
+        if let Err(fault) = self.sign_released().and_then(|()| self.store.commit()) {
+            self.broken = false;
             if !planted(Bug::MemoryAhead) {
                 self.go_back()?;
             }
@@ -295,6 +302,7 @@ impl<S: Store> Node<S> {
     /// Gives up what was not committed, in the store and in memory.
     fn go_back(&mut self) -> StoreResult<()> {
         self.stale = true;
+        self.unsigned.clear();
         self.store.rollback()?;
         self.refresh()
     }
@@ -323,11 +331,8 @@ impl<S: Store> Node<S> {
         for event in plan.events {
             self.write_entry(&mut batch, &mut frontier, Entry { at: now, by: actor.clone(), event })?;
         }
-        if let Err(fault) = self.store.append(&batch) {
-            self.broken = true;
-            self.go_back()?;
-            return Err(fault.into());
-        }
+        self.append(&batch)?;
+        self.unsigned.extend(plan.unsigned);
         for change in &batch.changes {
             self.state.apply(change)?;
             if let Change::Queue(peer, _) = change {
@@ -339,6 +344,31 @@ impl<S: Store> Node<S> {
         }
         self.state.clock = now;
         Ok(())
+    }
+
+    fn append(&mut self, batch: &Batch) -> StoreResult<()> {
+        self.store.append(batch).or_else(|fault| self.lose(fault))
+    }
+
+    /// Something since the last commit cannot be kept: nothing of it is.
+    fn lose(&mut self, fault: StoreError) -> StoreResult<()> {
+        self.broken = true;
+        self.go_back()?;
+        Err(fault)
+    }
+
+    /// Signs what was released since the last commit, all at once: see [`format::batch`].
+    fn sign_released(&mut self) -> StoreResult<()> {
+        if self.unsigned.is_empty() {
+            return Ok(());
+        }
+        let (records, headers): (Vec<RecordId>, Vec<Vec<u8>>) = std::mem::take(&mut self.unsigned).into_iter().unzip();
+        let signed = match Signed::sign_all::<Header>(headers, &self.me.keys) {
+            Ok(signed) => signed,
+            Err(fault) => return self.lose(StoreError::Failed(fault.to_string())),
+        };
+        let changes = records.into_iter().zip(signed).map(|(record, signed)| Change::Signatures(record, signed.signatures().clone()));
+        self.append(&Batch { expected: self.state.frontier.size(), changes: changes.collect(), ..Batch::default() })
     }
 
     fn write_entry(&mut self, batch: &mut Batch, frontier: &mut Frontier, entry: Entry) -> Result<(), Refusal> {
@@ -372,7 +402,7 @@ impl<S: Store> Node<S> {
             Command::Submit { number, version } => self.submit(pass, &number, version, now),
             Command::Approve { record } => self.approve(pass, &record),
             Command::SendBack { record, reason } => self.send_back(pass, &record, reason),
-            Command::Release { record, signature } => self.release(&record, *signature, now),
+            Command::Release { record } => self.release(&record, now),
             Command::Recall { number, reason } => self.recall(pass, &number, reason, now),
             Command::PassOn { record, to } => self.pass_on(&record, &to, now),
             Command::AskConsent { record, recipient, reason } => self.ask_consent(pass, &record, recipient, reason, now),

@@ -6,30 +6,15 @@
 
 use std::collections::BTreeSet;
 
-use format::keys::{ED25519_SIGNATURE, ML_DSA_65_SIGNATURE};
 use format::merkle::Hash;
 use format::parcel::{ItemKind, ItemRef};
 use format::record::Kind;
 use format::{AgreementId, Digest, OrgId, RecordId, RecordNumber, Timestamp};
 use policy::access::Role;
 
+pub use format::signed::Signatures;
 pub use policy::access::Stage;
 pub use policy::release::Condition;
-
-/// A signed header's two signatures.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Signatures {
-    /// Ed25519.
-    pub ed25519: [u8; ED25519_SIGNATURE],
-    /// ML-DSA-65.
-    pub ml_dsa_65: Box<[u8; ML_DSA_65_SIGNATURE]>,
-}
-
-impl std::fmt::Debug for Signatures {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Signatures(..)")
-    }
-}
 
 /// A record without its content.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -397,6 +382,8 @@ pub enum Change {
     NewRecord(Box<RecordRow>, Option<ContentRow>),
     /// A record's row, found by number, version and originator, is replaced; content stays.
     Record(Box<RecordRow>),
+    /// The originator's signatures on a record that was released.
+    Signatures(RecordId, Signatures),
     /// A draft's content is replaced.
     Content(RecordId, ContentRow),
     /// A draft is given up, with its content and pieces.

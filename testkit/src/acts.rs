@@ -162,7 +162,7 @@ impl Desk<'_> {
         let (word, member, command) = match row.stage {
             Stage::Draft => ("submit", row.drafted_by.clone(), Command::Submit { number: number.clone(), version }),
             Stage::Submitted => ("approve", approver.to_owned(), Command::Approve { record: row.id }),
-            Stage::Approved => ("release", approver.to_owned(), Command::Release { record: row.id, signature: Box::new(release::sign(&row, self.me).ok()?) }),
+            Stage::Approved => ("release", approver.to_owned(), Command::Release { record: row.id }),
             Stage::Released | Stage::Received => return None,
         };
         Some(self.act(word, &member, Some(row), command))
@@ -196,10 +196,7 @@ impl Desk<'_> {
             Idea::SendBack => {
                 self.on_own(Stage::Submitted, "send-back", |_, row| Some(Command::SendBack { record: row.id, reason: "another word, please".to_owned() }))
             }
-            Idea::Release => self.on_own(Stage::Approved, "release", |desk, row| {
-                let signature = Box::new(release::sign(row, desk.me).ok()?);
-                Some(Command::Release { record: row.id, signature })
-            }),
+            Idea::Release => self.on_own(Stage::Approved, "release", |_, row| Some(Command::Release { record: row.id })),
             Idea::Correct => self.on_released("correct", |desk, row| {
                 let mut input = desk.input(Some(row))?;
                 input.content.reason = Some(format!("it was wrong {}", desk.canary()));

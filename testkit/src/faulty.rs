@@ -281,7 +281,7 @@ impl Inner {
             }
             self.pending_touched.extend(match change {
                 Change::NewRecord(row, _) | Change::Record(row) => Some(row.id),
-                Change::Content(id, _) | Change::DestroyContent(id) => Some(*id),
+                Change::Signatures(id, _) | Change::Content(id, _) | Change::DestroyContent(id) => Some(*id),
                 Change::Holding(row) => Some(row.record),
                 _ => None,
             });

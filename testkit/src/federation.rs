@@ -15,7 +15,6 @@ use format::record::{Kind, TextContent};
 use format::seal::OpeningKey;
 use format::verify;
 use format::{AgreementId, Digest, OrgId, RecordId, RecordNumber, Timestamp};
-use node::act::release;
 use node::command::{Command, DraftInput, Outcome, Refusal};
 use node::exchange::{self, Acknowledgement, Answer, Dispatch};
 use node::node::Identity;
@@ -260,9 +259,7 @@ pub fn put_through<S: Store>(node: &mut Node<S>, drafted: Outcome, now: Timestam
 /// # Errors
 /// It is refused.
 pub fn release_record<S: Store>(node: &mut Node<S>, record: RecordId, now: Timestamp) -> Result<Outcome, Refusal> {
-    let row = node.store().record(&record)?.ok_or_else(|| Refusal::NotFound { what: "record", name: record.to_string() })?;
-    let signature = Box::new(release::sign(&row, node.identity())?);
-    act(node, "rolf", Some(&record), Command::Release { record, signature }, now)
+    act(node, "rolf", Some(&record), Command::Release { record }, now)
 }
 
 /// Nodes that can reach each other at once, without a network between.

@@ -285,7 +285,7 @@ fn authentic(world: &mut World, at: Place, row: &RecordRow) -> Check {
         return broken(7, format!("{what} has a number that is not its originator's"));
     }
     let keys = identity.keys.public();
-    let signed = Signed::from_parts(row.originator.clone(), row.header.clone(), signatures.ed25519, signatures.ml_dsa_65);
+    let signed = Signed::from_parts(row.originator.clone(), row.header.clone(), signatures);
     if verify::<Header>(&signed.to_bytes(), &(&row.originator, keys)).is_err() {
         return broken(7, format!("{what} does not verify"));
     }

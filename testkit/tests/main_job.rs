@@ -122,3 +122,37 @@ fn passed_on_with_consent_corrected_and_recalled_everywhere() {
         }
     }
 }
+
+/// A recall names every version, and its holders need not have the same ones. A third party that gets it first through a
+/// holder of the first version, and then through a holder of the second, answers both: neither can forward the other's.
+#[test]
+fn a_recall_is_answered_on_every_way_on_which_it_comes() {
+    let mut world = world();
+    let now = world.federation.now;
+    let (sapo, pet, europol, polisen) = (world.sapo.clone(), world.pet.clone(), world.europol.clone(), world.polisen.clone());
+    world.federation.agree(&agreement("open", &[&pet, &sapo, &europol, &polisen], Onward::Within)).unwrap();
+    let (first, number) = approved(world.federation.node(&pet), report("open", &[&sapo], "a cell"), now).unwrap();
+    release_record(world.federation.node(&pet), first, now).unwrap();
+    world.federation.settle().unwrap();
+
+    let mut input = report("open", &[&sapo, &europol], "a cell, corrected");
+    input.content.reason = Some("the place was wrong".to_owned());
+    let drafted = act(world.federation.node(&pet), "anna", None, Command::Correct { number: number.clone(), input: Box::new(input) }, now).unwrap();
+    let (second, _) = put_through(world.federation.node(&pet), drafted, now).unwrap();
+    release_record(world.federation.node(&pet), second, now).unwrap();
+    while world.federation.carry(&pet, &europol).unwrap() {}
+    act(world.federation.node(&sapo), "rolf", None, Command::PassOn { record: first, to: polisen.clone() }, now).unwrap();
+    act(world.federation.node(&europol), "rolf", None, Command::PassOn { record: second, to: polisen.clone() }, now).unwrap();
+
+    act(world.federation.node(&pet), "rolf", None, Command::Recall { number, reason: "the source withdrew".to_owned() }, now).unwrap();
+    while world.federation.carry(&pet, &sapo).unwrap() {}
+    assert!(world.federation.node(&sapo).store().record(&second).unwrap().is_none(), "the second version was to be held back");
+    while world.federation.carry(&sapo, &polisen).unwrap() {}
+    world.federation.settle().unwrap();
+    for version in [first, second] {
+        let row = world.federation.node(&pet).store().record(&version).unwrap().unwrap();
+        let after = who_has::holders(world.federation.node(&pet).store(), &row).unwrap();
+        assert!(after.outstanding.is_empty(), "v{}: {after:?}", row.version);
+        assert!(after.confirmed.contains(&polisen), "v{}: {after:?}", row.version);
+    }
+}

@@ -83,14 +83,6 @@ impl<S> Desk<S> {
         self.gate.read(read).await
     }
 
-    /// Does what takes time without the node, on a thread where it holds nobody up.
-    ///
-    /// # Errors
-    /// The work panicked.
-    pub async fn work<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
-        tokio::task::spawn_blocking(work).await.map_err(Problem::internal)
-    }
-
     /// What was released for the asker.
     ///
     /// # Errors

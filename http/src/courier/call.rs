@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use format::OrgId;
-use format::verify::MAX_SIGNED;
+use format::signed::MAX_SIGNED;
 use reqwest::{Client, Response, redirect};
 use rustls::ClientConfig;
 use serde::Deserialize;

@@ -333,10 +333,8 @@ async fn house_rules_are_in_force_once_they_are_durable_and_not_before() {
     let mut releases = VecDeque::new();
     for title in ["one", "two"] {
         let (record, _) = federation::approved(&mut node, federation::report("ctg", &[&other], title), beginning()).unwrap();
-        let row = node.store().record(&record).unwrap().unwrap();
-        let signature = Box::new(node::act::release::sign(&row, node.identity()).unwrap());
         let pass = federation::pass(node.store(), "rolf", Permission::ReleaseRecord, Some(&record), beginning()).unwrap();
-        releases.push_back((pass, Command::Release { record, signature }));
+        releases.push_back((pass, Command::Release { record }));
     }
     let rules_pass = || federation::pass(node.store(), "rolf", Permission::ManageHouseRules, None, beginning()).unwrap();
     let (lost, kept) = (rules_pass(), rules_pass());

@@ -12,7 +12,7 @@ use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::request::Parts;
 use format::attachment::PIECE;
 use format::json::{self, Budget, Object};
-use format::verify::MAX_SIGNED;
+use format::signed::MAX_SIGNED;
 use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;

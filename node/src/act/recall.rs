@@ -22,7 +22,7 @@ use crate::entry::{Event, Removal};
 use crate::node::{Node, Plan};
 use crate::planted::{Bug, planted};
 use crate::ports::Store;
-use crate::rows::{Change, Condition, HoldingRow, HoldingState, Outgoing, RecordRow, Signatures, Stage};
+use crate::rows::{Change, Condition, HoldingRow, HoldingState, Outgoing, RecordRow, Stage};
 use crate::vault::Part;
 
 /// Days for which a recall itself is kept: longer than anything that it could still have to stop.
@@ -116,12 +116,11 @@ impl<S: Store> Node<S> {
         };
         let signed = verify::state(&header, &self.me.keys).map_err(|e| invalid("record", report(&e)))?;
         let (sealed, _) = self.me.vault.seal(Part::Content(&header.number, 1), &content, self.entropy.as_mut());
-        let (ed25519, ml_dsa_65) = signed.signed().signatures();
         let id = RecordId(signed.digest());
         let row = RecordRow {
             id,
             header: signed.signed().payload().to_vec(),
-            signatures: Some(Signatures { ed25519: *ed25519, ml_dsa_65: Box::new(*ml_dsa_65) }),
+            signatures: Some(signed.signed().signatures().clone()),
             kind: header.kind,
             originator: header.originator.clone(),
             number: header.number.clone(),
@@ -182,6 +181,16 @@ impl<S: Store> Node<S> {
             plan.change(Change::Queue(org, Outgoing::Record(recall)));
         }
         Ok(())
+    }
+
+    /// A recall that was obeyed comes again by another way: whoever hands it on passed some version on to here, waits for
+    /// this node's word on it, and may be the only one to forward it, since the first way need not have had that version.
+    pub(crate) fn answer_recall_again(&self, recall: &RecordRow, from: &OrgId, plan: &mut Plan, now: Timestamp) -> Result<(), Refusal> {
+        if recall.kind != Kind::Recall || recall.from.as_ref() == Some(from) || recall.originator == *self.me.org() {
+            return Ok(());
+        }
+        let concerned: Vec<RecordId> = header_of(recall)?.linked(Relation::Concerns).collect();
+        concerned.into_iter().try_for_each(|record| self.notify(record, &recall.originator, State::Removed, from, plan, now))
     }
 }
 

@@ -12,7 +12,6 @@ use format::{OrgId, RecordId, Signed, Timestamp};
 use policy::house::HouseRules;
 use policy::release::{self, Approval, Condition, Countries, Decision, Grant, PassingOn, Release};
 
-use super::directory::{invalid, wrong_state};
 use super::who_has::on_its_way_or_there;
 use crate::command::{Outcome, Refusal};
 use crate::entry::{Event, RefusedTo};
@@ -20,7 +19,7 @@ use crate::exchange::MAX_QUEUE;
 use crate::node::{Identity, Node, Plan};
 use crate::planted::{Bug, planted};
 use crate::ports::{Reader, Store, StoreError, StoreResult};
-use crate::rows::{Change, HoldingRow, HoldingState, Outgoing, RecordRow, Signatures, Stage};
+use crate::rows::{Change, HoldingRow, HoldingState, Outgoing, RecordRow, Stage};
 use crate::state::Directory;
 
 /// What every weighing of a release looks at besides the record and its recipient.
@@ -79,26 +78,7 @@ pub fn header_of(row: &RecordRow) -> StoreResult<Header> {
 /// A stored record with its originator's signatures, from release on.
 #[must_use]
 pub fn signed_record(row: &RecordRow) -> Option<Signed> {
-    let signatures = row.signatures.clone()?;
-    Some(Signed::from_parts(row.originator.clone(), row.header.clone(), signatures.ed25519, signatures.ml_dsa_65))
-}
-
-/// This organisation's signature on one of its records, made by [`sign`] alone.
-#[derive(Debug)]
-pub struct ReleaseSignature(Signed);
-
-/// Signs an approved record for release. It costs a third of a millisecond, so it is done off the write path.
-///
-/// # Errors
-/// The record is not approved, or the keys do not sign.
-pub fn sign(row: &RecordRow, me: &Identity) -> Result<ReleaseSignature, Refusal> {
-    if row.stage != Stage::Approved || row.originator != *me.org() {
-        return Err(wrong_state(
-            format!("{} är ingen godkänd handling hos {}", row.number, me.org()),
-            format!("{} is not an approved record of {}", row.number, me.org()),
-        ));
-    }
-    Signed::sign::<Header>(row.header.clone(), &me.keys).map(ReleaseSignature).map_err(|e| invalid("keys", e))
+    Some(Signed::from_parts(row.originator.clone(), row.header.clone(), row.signatures.clone()?))
 }
 
 /// Who will get a record, and why not the others: every organisation in its audience and every other known one.
@@ -119,22 +99,16 @@ pub fn preview(reader: &dyn Reader, me: &Identity, weighing: &Weighing<'_>, row:
 }
 
 impl<S: Store> Node<S> {
-    pub(crate) fn release(&mut self, record: &RecordId, signature: ReleaseSignature, now: Timestamp) -> Result<(Outcome, Plan), Refusal> {
-        let ReleaseSignature(signed) = signature;
+    pub(crate) fn release(&mut self, record: &RecordId, now: Timestamp) -> Result<(Outcome, Plan), Refusal> {
         let mut row = self.own_record(record)?;
         if row.stage != Stage::Approved {
             return Err(Refusal::Forbidden(vec![policy::reason::Reason::WrongStage { stage: row.stage }]));
-        }
-        if signed.payload() != row.header || signed.signer() != self.me.org() {
-            return Err(wrong_state(format!("{} ändrades efter att den signerades", row.number), format!("{} was changed after it was signed", row.number)));
         }
         let header = header_of(&row)?;
         let (permitted, refused) = self.weigh_audience(&row, &header, now)?;
         if permitted.is_empty() {
             return Err(Refusal::Forbidden(refused.into_iter().flat_map(|(_, reasons)| reasons).collect()));
         }
-        let (ed25519, ml_dsa_65) = signed.signatures();
-        row.signatures = Some(Signatures { ed25519: *ed25519, ml_dsa_65: Box::new(*ml_dsa_65) });
         row.stage = Stage::Released;
         let mut plan = Plan::default();
         plan.event(Event::Released {
@@ -149,6 +123,7 @@ impl<S: Store> Node<S> {
             refused: refused.iter().map(|(org, reasons)| RefusedTo { org: org.clone(), reasons: codes(reasons) }).collect(),
         });
         let number = row.number.clone();
+        plan.unsigned = Some((*record, row.header.clone()));
         plan.change(Change::Record(Box::new(row)));
         for org in &permitted {
             self.queue_record(*record, &header, org, &mut plan, now);

@@ -10,7 +10,7 @@ use format::parcel::{self, Evidence, Item, ParcelHeader};
 use format::receipt::Notice;
 use format::record::{ConsentAct, ConsentContent, Content, Header, Kind, Salted};
 use format::seal::SealFault;
-use format::verify::{Reject, Verified, verify};
+use format::verify::{Reject, Verified, Verifier};
 use format::{OrgId, RecordId, stix};
 use policy::release::Grant;
 
@@ -113,26 +113,27 @@ pub fn open(me: &Identity, directory: &Directory, carrier: &OrgId, envelope: &[u
     if parcel.header.to != *me.org() {
         return Err(InboundFault::Addressee(parcel.header.to.clone()));
     }
-    let items = parcel.items.iter().map(|bytes| bytes.as_ref().map_or(InboundItem::Withheld, |bytes| read_item(bytes, directory)));
+    let mut verifier = Verifier::new(directory);
+    let items = parcel.items.iter().map(|bytes| bytes.as_ref().map_or(InboundItem::Withheld, |bytes| read_item(bytes, &mut verifier)));
     Ok(Inbound { items: items.collect(), header: parcel.header })
 }
 
-fn read_item(bytes: &[u8], directory: &Directory) -> InboundItem {
-    verify_item(bytes, directory).unwrap_or_else(|reject| InboundItem::Rejected { code: reject.code(), why: reject.to_string() })
+fn read_item(bytes: &[u8], verifier: &mut Verifier<'_, Directory>) -> InboundItem {
+    verify_item(bytes, verifier).unwrap_or_else(|reject| InboundItem::Rejected { code: reject.code(), why: reject.to_string() })
 }
 
-fn verify_item(bytes: &[u8], directory: &Directory) -> Result<InboundItem, Reject> {
+fn verify_item(bytes: &[u8], verifier: &mut Verifier<'_, Directory>) -> Result<InboundItem, Reject> {
     Ok(match Item::parse(bytes)? {
         Item::Record { signed, content, evidence } => {
-            let header: Verified<Header> = verify(&signed.to_bytes(), directory)?;
+            let header: Verified<Header> = verifier.verify_parsed(*signed)?;
             read_content(&header, &content)?;
-            let (grant, terms) = read_evidence(*evidence, directory)?;
+            let (grant, terms) = read_evidence(*evidence, verifier)?;
             InboundItem::Record(Box::new(InboundRecord { header, content, grant, terms }))
         }
         Item::Piece { record, attachment, index, proof, bytes } => InboundItem::Piece { record, attachment, index, proof, bytes },
-        Item::Agreement(signed) => InboundItem::Agreement(Box::new(verify(&signed.to_bytes(), directory)?)),
-        Item::Withdrawal(signed) => InboundItem::Withdrawal(Box::new(verify(&signed.to_bytes(), directory)?)),
-        Item::Notice(signed) => InboundItem::Notice(Box::new(verify(&signed.to_bytes(), directory)?)),
+        Item::Agreement(signed) => InboundItem::Agreement(Box::new(verifier.verify_parsed(*signed)?)),
+        Item::Withdrawal(signed) => InboundItem::Withdrawal(Box::new(verifier.verify_parsed(*signed)?)),
+        Item::Notice(signed) => InboundItem::Notice(Box::new(verifier.verify_parsed(*signed)?)),
     })
 }
 
@@ -156,10 +157,10 @@ pub(crate) fn read_content(header: &Header, content: &Salted) -> Result<Content,
 /// A grant with its consent record, and terms; each where it was shown.
 type Shown = (Option<(RecordId, Grant)>, Option<Verified<Agreement>>);
 
-fn read_evidence(evidence: Evidence, directory: &Directory) -> Result<Shown, Reject> {
+fn read_evidence(evidence: Evidence, verifier: &mut Verifier<'_, Directory>) -> Result<Shown, Reject> {
     let grant = match evidence.grant {
         Some((signed, words)) => {
-            let header: Verified<Header> = verify(&signed.to_bytes(), directory)?;
+            let header: Verified<Header> = verifier.verify_parsed(signed)?;
             match read_content(&header, &words)? {
                 Content::Consent(consent @ ConsentContent { act: ConsentAct::Grant, .. }) if header.kind == Kind::Consent => {
                     Grant::read(&header, &consent).map(|grant| (RecordId(header.digest()), grant))
@@ -169,6 +170,6 @@ fn read_evidence(evidence: Evidence, directory: &Directory) -> Result<Shown, Rej
         }
         None => None,
     };
-    let terms = evidence.terms.map(|signed| verify(&signed.to_bytes(), directory)).transpose()?;
+    let terms = evidence.terms.map(|signed| verifier.verify_parsed(signed)).transpose()?;
     Ok((grant, terms))
 }

@@ -8,7 +8,6 @@
 use std::collections::BTreeSet;
 
 use format::checkpoint::{self, Checkpoint};
-use format::keys::ML_DSA_65_SIGNATURE;
 use format::merkle;
 use format::parcel::ItemRef;
 use format::receipt::{ItemResult, Outcome, Receipt, State};
@@ -27,7 +26,7 @@ use crate::entry::{Actor, Event};
 use crate::node::{Node, Plan, ledger_name};
 use crate::planted::{Bug, planted};
 use crate::ports::Store;
-use crate::rows::{Change, Condition, PeerRow, PieceRow, RecordRow, SeenCheckpoint, Signatures, Stage, StatementKind, StatementRow, Suspicion};
+use crate::rows::{Change, Condition, PeerRow, PieceRow, RecordRow, SeenCheckpoint, Stage, StatementKind, StatementRow, Suspicion};
 use crate::vault::Part;
 
 /// What a node answers to a parcel.
@@ -226,6 +225,7 @@ impl<S: Store> Node<S> {
             if planted(Bug::SupersededRevived) && held.condition == Condition::Superseded {
                 plan.change(Change::Record(Box::new(RecordRow { condition: Condition::Current, ..held.clone() })));
             }
+            self.answer_recall_again(&held, from, plan, now)?;
             return Ok(if held.condition == Condition::Current || held.condition == Condition::Superseded { Ok(()) } else { refuse("recalled") });
         }
         if self.store.tombstone(&id)?.is_some_and(|originator| originator == record.header.originator) {
@@ -273,13 +273,11 @@ impl<S: Store> Node<S> {
 
     fn keep_record(&mut self, record: &InboundRecord, id: RecordId, from: &OrgId, plan: &mut Plan, now: Timestamp) -> Result<(), Refusal> {
         let header = record.header.value();
-        let (ed25519, ml_dsa_65) = record.header.signed().signatures();
-        let signatures = Signatures { ed25519: *ed25519, ml_dsa_65: Box::<[u8; ML_DSA_65_SIGNATURE]>::new(*ml_dsa_65) };
         let (content, _) = self.me.vault.seal(Part::Content(&header.number, header.version), &record.content, self.entropy.as_mut());
         let row = RecordRow {
             id,
             header: record.header.signed().payload().to_vec(),
-            signatures: Some(signatures),
+            signatures: Some(record.header.signed().signatures().clone()),
             kind: header.kind,
             originator: header.originator.clone(),
             number: header.number.clone(),

@@ -4,6 +4,7 @@
 //! are noise, which no measurement here looks at.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use format::merkle::{self, Frontier};
 use format::record::Kind;
@@ -49,7 +50,7 @@ fn row(serial: u64, now: Timestamp) -> Outcome<RecordRow> {
     Ok(RecordRow {
         id: RecordId(Digest::of(&header)),
         header,
-        signatures: Some(Signatures { ed25519: [7; 64], ml_dsa_65: Box::new([7; 3309]) }),
+        signatures: Some(Signatures { ed25519: [7; 64], ml_dsa_65: Arc::new([7; 3309]), inclusion: None }),
         kind: Kind::Report,
         originator: "zz-fill".parse()?,
         number,

@@ -5,7 +5,9 @@
 //! not hash to its id is reported as corrupt.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use format::batch::Inclusion;
 use format::merkle::Hash;
 use format::record::Kind;
 use format::{Digest, OrgId, RecordId, RecordNumber, Timestamp};
@@ -343,12 +345,12 @@ fn record_after_seq(columns: &mut Columns<'_>) -> StoreResult<RecordRow> {
 }
 
 fn signatures(columns: &mut Columns<'_>) -> StoreResult<Option<Signatures>> {
-    match (columns.optional(Columns::array)?, columns.optional(Columns::vec)?) {
-        (Some(ed25519), Some(ml_dsa_65)) => {
-            let ml_dsa_65 = ml_dsa_65.into_boxed_slice().try_into().map_err(|_| corrupt("record", "a signature is not of its length"))?;
-            Ok(Some(Signatures { ed25519, ml_dsa_65 }))
+    let inclusion = |bytes: Vec<u8>| Inclusion::parse(&bytes).ok_or_else(|| corrupt("record", "its place in a batch does not read"));
+    match (columns.optional(Columns::array)?, columns.optional(Columns::array)?, columns.optional(Columns::vec)?) {
+        (Some(ed25519), Some(ml_dsa_65), place) => {
+            Ok(Some(Signatures { ed25519, ml_dsa_65: Arc::new(ml_dsa_65), inclusion: place.map(inclusion).transpose()? }))
         }
-        (None, None) => Ok(None),
+        (None, None, None) => Ok(None),
         _ => Err(corrupt("record", "one of two signatures is missing")),
     }
 }

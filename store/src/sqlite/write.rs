@@ -7,11 +7,13 @@
 
 use std::collections::BTreeSet;
 
+use format::batch::Inclusion;
 use format::merkle::Hash;
 use format::{Digest, OrgId, RecordId, RecordNumber};
 use node::ports::{StoreError, StoreResult};
 use node::rows::{
-    Batch, Change, ContentRow, CredentialRow, EntryRow, HoldingRow, MemberRow, Outgoing, ParcelRow, PeerRow, PieceRow, RecordRow, Stage, StatementRow,
+    Batch, Change, ContentRow, CredentialRow, EntryRow, HoldingRow, MemberRow, Outgoing, ParcelRow, PeerRow, PieceRow, RecordRow, Signatures, Stage,
+    StatementRow,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -58,6 +60,7 @@ impl Writing<'_> {
         match change {
             Change::NewRecord(row, content) => self.new_record(row, content.as_ref()),
             Change::Record(row) => self.record(row),
+            Change::Signatures(id, signatures) => self.signatures(id, signatures),
             Change::Content(id, content) => self.content(id, content),
             Change::DiscardDraft(number, version) => self.discard_draft(number, *version),
             Change::DestroyContent(id) => self.destroy_content(id),
@@ -151,10 +154,18 @@ impl Writing<'_> {
                 key,
             ],
         )?;
-        let (ed25519, ml_dsa_65) = signatures(row);
+        let signed = row.signatures.as_ref().map(SignatureColumns::of).unwrap_or_default();
         self.run(
-            "INSERT INTO header (record, bytes, ed25519, ml_dsa_65, shelter, ciphertext) VALUES (?1, ?2, ?3, ?4, zeroblob(?5), ?6)",
-            params![seq, row.header, ed25519, ml_dsa_65, header_shelter(row)?, content.map(|content| &content.ciphertext)],
+            "INSERT INTO header (record, bytes, ed25519, ml_dsa_65, inclusion, shelter, ciphertext) VALUES (?1, ?2, ?3, ?4, ?5, zeroblob(?6), ?7)",
+            params![
+                seq,
+                row.header,
+                signed.ed25519,
+                signed.ml_dsa_65,
+                signed.inclusion,
+                shelter(row.header.len() + signed.length())?,
+                content.map(|content| &content.ciphertext)
+            ],
         )?;
         self.last = Some((row.id, seq));
         self.link(seq, &stored::targets(&row.header))
@@ -176,11 +187,11 @@ impl Writing<'_> {
         if id != row.id {
             self.new_id(seq, row)?;
         }
-        let (ed25519, ml_dsa_65) = signatures(row);
+        let signed = row.signatures.as_ref().map(SignatureColumns::of).unwrap_or_default();
         self.run(
-            "UPDATE header SET bytes = ?2, ed25519 = ?3, ml_dsa_65 = ?4, shelter = zeroblob(?5)
-             WHERE record = ?1 AND (bytes IS NOT ?2 OR ed25519 IS NOT ?3 OR ml_dsa_65 IS NOT ?4)",
-            params![seq, row.header, ed25519, ml_dsa_65, header_shelter(row)?],
+            "UPDATE header SET bytes = ?2, ed25519 = ?3, ml_dsa_65 = ?4, inclusion = ?5, shelter = zeroblob(?6)
+             WHERE record = ?1 AND (bytes IS NOT ?2 OR ed25519 IS NOT ?3 OR ml_dsa_65 IS NOT ?4 OR inclusion IS NOT ?5)",
+            params![seq, row.header, signed.ed25519, signed.ml_dsa_65, signed.inclusion, shelter(row.header.len() + signed.length())?],
         )?;
         self.run(
             "UPDATE record SET stage = ?2, condition = ?3, drafted_by = ?4, submitted_by = ?5, approved_by = ?6, sent_back = ?7, came_from = ?8,
@@ -202,6 +213,17 @@ impl Writing<'_> {
         )?;
         self.last = Some((row.id, seq));
         Ok(())
+    }
+
+    fn signatures(&mut self, id: &RecordId, signatures: &Signatures) -> StoreResult<()> {
+        let seq = self.seq_held(id)?;
+        let signed = SignatureColumns::of(signatures);
+        let header = first(self.connection, "SELECT length(bytes) FROM header WHERE record = ?1", [seq], |columns| columns.number::<usize>())?;
+        self.one(
+            "UPDATE header SET ed25519 = ?2, ml_dsa_65 = ?3, inclusion = ?4, shelter = zeroblob(?5) WHERE record = ?1",
+            params![seq, signed.ed25519, signed.ml_dsa_65, signed.inclusion, shelter(header.unwrap_or(0) + signed.length())?],
+            &format!("header of record {id}"),
+        )
     }
 
     fn new_id(&self, seq: i64, row: &RecordRow) -> StoreResult<()> {
@@ -408,12 +430,26 @@ fn shelter(before: usize) -> StoreResult<i64> {
     i64::try_from(in_tree.saturating_sub(before)).map_err(|_| StoreError::Failed("a header is too long".to_owned()))
 }
 
-fn header_shelter(row: &RecordRow) -> StoreResult<i64> {
-    let (ed25519, ml_dsa_65) = signatures(row);
-    shelter(row.header.len() + ed25519.map_or(0, <[u8]>::len) + ml_dsa_65.map_or(0, <[u8]>::len))
+/// Signatures as they are written.
+#[derive(Default)]
+struct SignatureColumns<'r> {
+    ed25519: Option<&'r [u8]>,
+    ml_dsa_65: Option<&'r [u8]>,
+    inclusion: Option<Vec<u8>>,
 }
 
-fn signatures(row: &RecordRow) -> (Option<&[u8]>, Option<&[u8]>) {
-    let pair = row.signatures.as_ref();
-    (pair.map(|pair| pair.ed25519.as_slice()), pair.map(|pair| pair.ml_dsa_65.as_slice()))
+impl<'r> SignatureColumns<'r> {
+    fn of(signatures: &'r Signatures) -> Self {
+        Self {
+            ed25519: Some(&signatures.ed25519),
+            ml_dsa_65: Some(signatures.ml_dsa_65.as_slice()),
+            inclusion: signatures.inclusion.as_ref().map(Inclusion::to_bytes),
+        }
+    }
+
+    /// Bytes in all.
+    fn length(&self) -> usize {
+        let length = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
+        length(self.ed25519) + length(self.ml_dsa_65) + length(self.inclusion.as_deref())
+    }
 }

@@ -1,7 +1,9 @@
 //! Rows to store, different for each number they are made from.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
+use format::batch::Inclusion;
 use format::keys::ML_DSA_65_SIGNATURE;
 use format::record::Kind;
 use format::{Digest, OrgId, RecordId, RecordNumber, Timestamp};
@@ -80,8 +82,12 @@ pub(crate) fn draft(n: u64) -> RecordRow {
     RecordRow { signatures: None, stage: Stage::Draft, drafted_by: "anna".to_owned(), from: None, ..record(n) }
 }
 
+/// Signatures of a record by itself, or, if `n` is odd, of a batch of two.
 pub(crate) fn signatures(n: u64) -> Signatures {
-    Signatures { ed25519: bytes(n, 64).try_into().unwrap(), ml_dsa_65: bytes(n + 1, ML_DSA_65_SIGNATURE).into_boxed_slice().try_into().unwrap() }
+    let ml_dsa_65: [u8; ML_DSA_65_SIGNATURE] = bytes(n + 1, ML_DSA_65_SIGNATURE).try_into().unwrap();
+    let place = || [&[0x83, 2, 1, 0x81, 0x58, 32], bytes(n + 2, 32).as_slice()].concat();
+    let inclusion = (n % 2 == 1).then(|| Inclusion::parse(&place()).unwrap());
+    Signatures { ed25519: bytes(n, 64).try_into().unwrap(), ml_dsa_65: Arc::new(ml_dsa_65), inclusion }
 }
 
 pub(crate) fn content(n: u64) -> ContentRow {

@@ -4,6 +4,7 @@
 //! text, so that what the crate reads was not written by the crate. Making them again gives the same bytes: signatures
 //! and envelopes, which chance has a part in, are taken from the vectors as they are for as long as they hold.
 
+mod batch;
 pub(crate) mod cast;
 mod cbor;
 mod json;

@@ -6,6 +6,7 @@
 
 use samverkan_format::Digest;
 
+use super::batch::{batches, no_batches};
 use super::case::Case;
 use super::cast::Org;
 use super::json::{edit, escaped, members, object, other_spelling, values};
@@ -29,6 +30,7 @@ pub(crate) struct Subject<'a> {
 /// The limit on messages.
 const MAX_SIGNED: usize = 512 * 1024;
 const CARD: &str = "samverkan/card/v1";
+const RECORD: &str = "samverkan/record/v1";
 
 impl Subject<'_> {
     pub(crate) fn message(&self) -> Message {
@@ -60,6 +62,7 @@ pub(crate) fn core(shelf: &mut Shelf, subject: &Subject<'_>) {
     signers(shelf, subject, &sound);
     spellings(shelf, subject);
     budget(shelf, subject);
+    if subject.context == RECORD { batches(shelf, subject) } else { no_batches(shelf, subject) }
 }
 
 /// Puts a sound statement on the shelf.

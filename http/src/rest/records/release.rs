@@ -1,8 +1,5 @@
 //! Release, and passing on what others released.
 
-use std::sync::Arc;
-
-use node::act::release::sign;
 use node::{Command, Outcome};
 use policy::Language;
 
@@ -16,10 +13,8 @@ use crate::view::record::PassingOn;
 impl Told for PassingOn {}
 
 pub(crate) async fn release(mut desk: Desk<Held>, (): ()) -> Result<View<ReleaseView>, Problem> {
-    let (row, me) = (desk.subject().0.clone(), Arc::clone(desk.identity()));
-    let record = row.id;
-    let signature = Box::new(desk.work(move || sign(&row, &me)).await??);
-    let outcome = desk.execute(Command::Release { record, signature }).await?;
+    let record = desk.subject().0.id;
+    let outcome = desk.execute(Command::Release { record }).await?;
     view(outcome, desk.language()).map(View)
 }
 

@@ -39,7 +39,7 @@ CREATE INDEX record_originator ON record (originator);
 CREATE INDEX record_flagged ON record (flagged) WHERE flagged = 1;
 CREATE INDEX record_due ON record (retain_until) WHERE content IS NOT NULL;
 
--- The exact signed bytes, the two signatures, and the content. SQLite keeps the first part of a row in the tree, and a
+-- The exact signed bytes, the two signatures, the place in the batch that they are of, if any, and the content. SQLite keeps the first part of a row in the tree, and a
 -- tree that is reordered can leave copies of that part behind; the rest lies in pages of its own, which are never copied
 -- and are zeroed when they are given up. `shelter` is as many zeros as it takes for content to be in the rest.
 CREATE TABLE header (
@@ -47,13 +47,14 @@ CREATE TABLE header (
     bytes      BLOB NOT NULL,
     ed25519    BLOB,
     ml_dsa_65  BLOB,
+    inclusion  BLOB,
     shelter    BLOB NOT NULL,
     ciphertext BLOB
 ) STRICT;
 
 -- A row of the port: record and header together. CROSS fixes the order of the two.
 CREATE VIEW whole_record AS
-SELECT seq, handle, id, bytes, ed25519, ml_dsa_65, kind, originator, number, version, agreement, created, retain_until,
+SELECT seq, handle, id, bytes, ed25519, ml_dsa_65, inclusion, kind, originator, number, version, agreement, created, retain_until,
        stage, condition, drafted_by, submitted_by, approved_by, sent_back, came_from, arrived, flagged, consent
 FROM record CROSS JOIN header ON header.record = record.seq;
 
