@@ -114,8 +114,8 @@ pub struct Node<S: Store> {
     woken: BTreeSet<OrgId>,
     /// What was released since the last commit and is not signed yet.
     unsigned: Vec<(RecordId, Vec<u8>)>,
-    /// Something since the last commit was rolled back: nothing of it may be told.
-    broken: bool,
+    /// Why something since the last commit was rolled back: nothing of it may be told.
+    broken: Option<StoreError>,
     /// Memory may be ahead of the store, which could not be read: it is read again before anything else.
     stale: bool,
 }
@@ -134,7 +134,7 @@ impl<S: Store> Node<S> {
     pub fn open(store: S, me: Arc<Identity>, entropy: Box<dyn Entropy>, house: Arc<dyn HouseRules + Send + Sync>) -> StoreResult<Self> {
         let state = State::load(&store)?;
         let published = Arc::new(RwLock::new(Arc::clone(&state.directory)));
-        Ok(Self { store, me, state, entropy, house, published, woken: BTreeSet::new(), unsigned: Vec::new(), broken: false, stale: false })
+        Ok(Self { store, me, state, entropy, house, published, woken: BTreeSet::new(), unsigned: Vec::new(), broken: None, stale: false })
     }
 
     /// What the node holds in memory.
@@ -216,7 +216,9 @@ impl<S: Store> Node<S> {
         let actor = Actor::Organisation(inbound.from().clone());
         // INVARIANT: a parcel is taken in whole or not at all; its items are kept one by one.
         let decided = self.decide_receive(inbound, now).and_then(|(answer, plan)| self.keep(plan, &actor, now).map(|()| answer));
-        self.broken |= decided.is_err();
+        if decided.is_err() {
+            self.broken.get_or_insert_with(|| StoreError::Failed("a parcel could not be taken in whole".to_owned()));
+        }
         decided
     }
 
@@ -280,12 +282,12 @@ impl<S: Store> Node<S> {
     /// The store failed: nothing since the last commit was kept, the node has read its state again, and whatever the
     /// acts in between gave must not be told to anyone.
     pub fn commit(&mut self) -> StoreResult<()> {
-        if std::mem::take(&mut self.broken) {
+        if let Some(fault) = self.broken.take() {
             self.go_back()?;
-            return Err(StoreError::Failed("an act since the last commit could not be kept".to_owned()));
+            return Err(fault);
         }
         if let Err(fault) = self.sign_released().and_then(|()| self.store.commit()) {
-            self.broken = false;
+            self.broken = None;
             if !planted(Bug::MemoryAhead) {
                 self.go_back()?;
             }
@@ -352,7 +354,7 @@ impl<S: Store> Node<S> {
 
     /// Something since the last commit cannot be kept: nothing of it is.
     fn lose(&mut self, fault: StoreError) -> StoreResult<()> {
-        self.broken = true;
+        self.broken = Some(fault.clone());
         self.go_back()?;
         Err(fault)
     }

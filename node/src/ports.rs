@@ -15,7 +15,7 @@ use crate::rows::{
 };
 
 /// The store did not do what it was asked.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
     /// The batch was decided on another state than the store's.

@@ -53,15 +53,6 @@ pub(super) enum Job {
 /// An answer that waits for the commit: it is told what was decided, or that it was lost.
 type Held = Box<dyn FnOnce(Option<&StoreError>) + Send>;
 
-/// The same fault, to be told to each who waited.
-fn again(fault: &StoreError) -> StoreError {
-    match fault {
-        StoreError::Full => StoreError::Full,
-        StoreError::Conflict { expected, actual } => StoreError::Conflict { expected: *expected, actual: *actual },
-        other => StoreError::Failed(other.to_string()),
-    }
-}
-
 /// What a group of jobs leaves to do once its commit is over.
 #[derive(Default)]
 struct Group {
@@ -72,15 +63,12 @@ struct Group {
     resumed: Vec<OrgId>,
     /// House rules to put in force.
     rules: Option<Arc<dyn HouseRules + Send + Sync>>,
-    /// A job found that there was no room in the store.
-    full: bool,
 }
 
 impl Group {
     fn hold<T: Send + 'static>(&mut self, reply: Reply<T>, decided: Result<T, Refusal>) {
-        self.full |= matches!(decided, Err(Refusal::Store(StoreError::Full)));
         self.held.push(Box::new(move |lost| {
-            let told = lost.map_or(decided, |fault| Err(Refusal::Store(again(fault))));
+            let told = lost.map_or(decided, |fault| Err(Refusal::Store(fault.clone())));
             // Whoever asked may have gone; what was decided stays decided.
             let _gone = reply.send(told);
         }));
@@ -111,7 +99,6 @@ impl<S: Store> Writer<S> {
                 self.committed(group);
                 continue;
             };
-            let fault = if group.full { StoreError::Full } else { fault };
             self.shared.lost_commits.fetch_add(1, Relaxed);
             tracing::error!(jobs = group.held.len(), error = %fault, "a commit was lost");
             self.uncommitted(group, &fault);

@@ -5,17 +5,20 @@
 
 use std::collections::BTreeSet;
 
+use format::checkpoint;
+use format::keys::PublicKeys;
+use format::parcel::ParcelHeader;
 use format::receipt::{ItemResult, Receipt};
 use format::verify::{KeyDirectory, Reject, Verified, verify};
-use format::{OrgId, Timestamp};
+use format::{OrgId, Signed, Timestamp};
 
 use super::receive::{Answer, read_continued, receipt_key};
 use crate::command::Refusal;
 use crate::entry::Event;
-use crate::node::{Node, Plan};
+use crate::node::{Node, Plan, ledger_name};
 use crate::planted::{Bug, planted};
 use crate::ports::Store;
-use crate::rows::{Change, HoldingRow, HoldingState, Outgoing, PeerRow, StatementKind, StatementRow, Suspicion};
+use crate::rows::{Change, HoldingRow, HoldingState, Outgoing, ParcelRow, PeerRow, StatementKind, StatementRow, Suspicion};
 use crate::state::Directory;
 
 /// A peer's answer, its receipt verified.
@@ -101,6 +104,9 @@ impl<S: Store> Node<S> {
         let Some(keys) = self.state.directory.keys(&state.org) else {
             return Ok(Plan::default());
         };
+        if !cosigns(&parcel, &receipt.cosignature, &state.org, keys) {
+            return Ok(stop(state, Suspicion::Fork));
+        }
         let before = state.receipt_checkpoint.as_ref();
         let Some(checkpoint) = read_continued(&state.org, keys.ed25519_raw(), &receipt.checkpoint, before, receipt.seen, &receipt.consistency) else {
             return Ok(stop(state, Suspicion::SplitLedger));
@@ -156,6 +162,15 @@ impl<S: Store> Node<S> {
         }
         Ok(())
     }
+}
+
+/// Whether a line by `peer` confirms the checkpoint that this parcel showed.
+fn cosigns(parcel: &ParcelRow, line: &str, peer: &OrgId, keys: &PublicKeys) -> bool {
+    let header = Signed::parse(&parcel.header).ok().and_then(|signed| serde_json::from_slice::<ParcelHeader>(signed.payload()).ok());
+    header.is_some_and(|header| {
+        let note = format!("{}{line}", header.checkpoint);
+        checkpoint::verify_cosignature(note.as_bytes(), &ledger_name(peer), keys.ed25519_raw()).is_ok()
+    })
 }
 
 fn stop(mut state: PeerRow, why: Suspicion) -> Plan {

@@ -6,7 +6,7 @@
 
 use format::agreement::{Agreement, Withdrawal};
 use format::merkle::Hash;
-use format::parcel::{self, Evidence, Item, ParcelHeader};
+use format::parcel::{self, Evidence, Item, ItemRef, ParcelHeader};
 use format::receipt::Notice;
 use format::record::{ConsentAct, ConsentContent, Content, Header, Kind, Salted};
 use format::seal::SealFault;
@@ -114,16 +114,23 @@ pub fn open(me: &Identity, directory: &Directory, carrier: &OrgId, envelope: &[u
         return Err(InboundFault::Addressee(parcel.header.to.clone()));
     }
     let mut verifier = Verifier::new(directory);
-    let items = parcel.items.iter().map(|bytes| bytes.as_ref().map_or(InboundItem::Withheld, |bytes| read_item(bytes, &mut verifier)));
-    Ok(Inbound { items: items.collect(), header: parcel.header })
+    let items = parcel.header.items.iter().zip(&parcel.items).map(|(named, bytes)| match bytes {
+        Some(bytes) => read_item(named, bytes, &mut verifier),
+        None => InboundItem::Withheld,
+    });
+    Ok(Inbound { items: items.collect(), header: parcel.header.clone() })
 }
 
-fn read_item(bytes: &[u8], verifier: &mut Verifier<'_, Directory>) -> InboundItem {
-    verify_item(bytes, verifier).unwrap_or_else(|reject| InboundItem::Rejected { code: reject.code(), why: reject.to_string() })
+fn read_item(named: &ItemRef, bytes: &[u8], verifier: &mut Verifier<'_, Directory>) -> InboundItem {
+    verify_item(named, bytes, verifier).unwrap_or_else(|reject| InboundItem::Rejected { code: reject.code(), why: reject.to_string() })
 }
 
-fn verify_item(bytes: &[u8], verifier: &mut Verifier<'_, Directory>) -> Result<InboundItem, Reject> {
-    Ok(match Item::parse(bytes)? {
+fn verify_item(named: &ItemRef, bytes: &[u8], verifier: &mut Verifier<'_, Directory>) -> Result<InboundItem, Reject> {
+    let item = Item::parse(bytes)?;
+    if item.kind() != named.kind {
+        return Err(Reject::Encoding("an item is of another kind than its header says"));
+    }
+    Ok(match item {
         Item::Record { signed, content, evidence } => {
             let header: Verified<Header> = verifier.verify_parsed(*signed)?;
             read_content(&header, &content)?;
