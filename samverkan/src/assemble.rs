@@ -17,16 +17,16 @@ use format::seal::OpeningKey;
 use format::{OrgId, Timestamp};
 use house::CedarRules;
 use http::access::Gate;
-use http::handle::{self, Halt};
+use http::handle::{self, Company, Halt, Handle};
 use http::listener::{self, TlsListener};
 use http::tls::{self, KeyedCertificate};
 use http::{courier, peer, rest, retention};
 use node::node::{Identity, Node};
-use node::ports::{Entropy, Reader};
+use node::ports::{Entropy, Fellows, Reader, Store, StoreError};
 use node::vault::Vault;
-use policy::house::{HouseRules, NoHouseRules};
+use policy::house::{Facts, HouseError, HouseForbid, HouseRules, NoHouseRules};
 use rustls::ServerConfig;
-use store::Sqlite;
+use store::{Database, Postgres, Sqlite};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
@@ -105,7 +105,7 @@ pub(crate) fn identity(org: &OrgId, short: &ShortName, seeds: &Seeds) -> Outcome
     })
 }
 
-fn read_identity(config: &Config) -> Outcome<Identity> {
+pub(crate) fn read_identity(config: &Config) -> Outcome<Identity> {
     let (Some(org), Some(short)) = (&config.node.organisation, &config.node.short) else {
         return Err(Failure::usage("the configuration does not say whose node it is"));
     };
@@ -156,9 +156,8 @@ async fn run(data: &Path, config: &Config) -> Outcome {
     let org = me.org().clone();
     let peer_certificate = Arc::new(read_certificate(&config.peer.certificate_file, &config.peer.key_file)?);
     let web_certificate = read_certificate(&config.web.certificate_file, &config.web.key_file)?;
-    let (node, readers, house) = open(config, me)?;
-    let limits = handle::Limits { waiting: size(config.limits.waiting), group: size(config.limits.group), ..handle::Limits::default() };
-    let (handle, writer) = handle::start(node, readers, Arc::new(now), limits).map_err(|error| unstartable(&error))?;
+    // WHY: a store waits for its disk or its server on the thread that asks.
+    let Running { handle, writer, _company } = tokio::task::block_in_place(|| start(config, me))?;
 
     let peer_tls = tls::peer_server(&peer_certificate, &org, handle.published()).map_err(|error| unstartable(&error))?;
     let web_tls = tls::web_server(&web_certificate).map_err(|error| unstartable(&error))?;
@@ -167,7 +166,7 @@ async fn run(data: &Path, config: &Config) -> Outcome {
     let address = Address::tell(data, web.address())?;
     line(&format!("Node of {org}: members at https://{}, other nodes at {}.", web.address(), peers.address()));
 
-    let gate = Arc::new(Gate::new(handle.clone(), Box::new(OsEntropy), house, Box::new(house_rules)));
+    let gate = Arc::new(Gate::new(handle.clone(), Box::new(OsEntropy), Box::new(house_rules)));
     let (stop, stopping) = watch::channel(false);
     let web = tokio::spawn(rest::serve(web, gate, told(stopping.clone())));
     let peers = tokio::spawn(peer::serve(peers, handle.clone(), told(stopping)));
@@ -200,29 +199,85 @@ async fn end(writer: JoinHandle<Result<(), Halt>>) -> Outcome {
     }
 }
 
-/// The node on its store, connections for those who only read, and the house rules in force.
-type Opened = (Node<Sqlite>, Vec<Box<dyn Reader>>, Arc<dyn HouseRules + Send + Sync>);
+/// A node that runs.
+struct Running {
+    handle: Handle,
+    writer: JoinHandle<Result<(), Halt>>,
+    /// Where other processes serve the same node.
+    _company: Option<Company>,
+}
 
-/// Opens the node's store.
-fn open(config: &Config, me: Arc<Identity>) -> Outcome<Opened> {
-    let unopened = |error: &dyn std::error::Error| {
-        let why = error.source().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"));
-        Failure::usage(format!("the store `{}` cannot be opened: {why}", config.store.file.display()))
-    };
-    let store = Sqlite::open(&config.store.file, &store_options(config)).map_err(|error| unopened(&error))?;
-    let mut readers: Vec<Box<dyn Reader>> = Vec::new();
-    for _ in 0..config.store.readers {
-        readers.push(Box::new(store.reader().map_err(|error| unopened(&error))?));
+/// Opens the node's store and starts the node on it.
+fn start(config: &Config, me: Arc<Identity>) -> Outcome<Running> {
+    if config.store.database.is_empty() {
+        let unopened = |error: &dyn std::error::Error| unopened(&config.store.file.display(), error);
+        let store = Sqlite::open(&config.store.file, &store_options(config)).map_err(|error| unopened(&error))?;
+        let readers = (0..config.store.readers).map(|_| store.reader().map(|reader| Box::new(reader) as Box<dyn Reader>)).collect::<Result<_, _>>();
+        return start_on(config, me, store, readers.map_err(|error| unopened(&error))?, None);
     }
-    let text = store.opening().map_err(|error| unopened(&error))?.house_rules;
+    let unopened = |error: &dyn std::error::Error| unopened(&config.store.database, error);
+    let store = Postgres::open(&database(config)?).map_err(|error| unopened(&error))?;
+    let readers = (0..config.store.readers).map(|_| store.reader().map(|reader| Box::new(reader) as Box<dyn Reader>)).collect::<Result<_, _>>();
+    let fellows = store.fellows().map_err(|error| unopened(&error))?;
+    start_on(config, me, store, readers.map_err(|error| unopened(&error))?, Some(Box::new(fellows)))
+}
+
+fn start_on<S: Store + 'static>(
+    config: &Config,
+    me: Arc<Identity>,
+    store: S,
+    readers: Vec<Box<dyn Reader>>,
+    fellows: Option<Box<dyn Fellows>>,
+) -> Outcome<Running> {
+    let unreadable = |error: StoreError| Failure::usage(format!("the store cannot be read: {error}"));
+    let text = store.opening().map_err(unreadable)?.house_rules;
     let house = house_rules(&text).map_err(|error| Failure::usage(format!("the house rules in the store cannot be used: {error}")))?;
     let org = me.org().clone();
-    let node = Node::open(store, me, Box::new(OsEntropy), Arc::clone(&house)).map_err(|error| unopened(&error))?;
+    let mut node = Node::open(store, me, Box::new(OsEntropy), house).map_err(unreadable)?;
+    node.follow_house_rules(Box::new(|text| house_rules(text).unwrap_or_else(|why| Arc::new(Unreadable(why)))));
     if node.state().directory.card(&org).is_none() {
         return Err(Failure::usage(format!("the store holds no card of {org}, whose node this is to be"))
-            .remedy("Check `node.organisation` and `store.file` in the configuration."));
+            .remedy("Check `node.organisation`, `store.file` and `store.database` in the configuration."));
     }
-    Ok((node, readers, house))
+    let limits = handle::Limits { waiting: size(config.limits.waiting), group: size(config.limits.group), ..handle::Limits::default() };
+    let (handle, writer) = handle::start(node, readers, Arc::new(now), limits).map_err(|error| unstartable(&error))?;
+    let company = fellows.map(|fellows| handle.keep_company(fellows)).transpose().map_err(|error| unstartable(&error))?;
+    Ok(Running { handle, writer, _company: company })
+}
+
+/// House rules that another process set and this one cannot read: they refuse everything.
+#[derive(Debug)]
+struct Unreadable(String);
+
+impl HouseRules for Unreadable {
+    fn forbids(&self, _: &Facts<'_>) -> Result<Vec<HouseForbid>, HouseError> {
+        Err(HouseError::new(self.0.clone()))
+    }
+}
+
+/// The database in the configuration, with what its files say.
+pub(crate) fn database(config: &Config) -> Outcome<Database> {
+    let given = |path: &Path| (!path.as_os_str().is_empty()).then(|| path.to_owned());
+    let password = given(&config.store.password_file).map(|path| read_secret(&path)).transpose()?;
+    let unreadable = |path: &Path, error| Failure::usage(format!("`{}` cannot be read: {error}", path.display()));
+    let authorities = given(&config.store.authority_file).map(|path| std::fs::read(&path).map_err(|error| unreadable(&path, error))).transpose()?;
+    Ok(Database {
+        address: config.store.database.clone(),
+        password: password.map(|bytes| String::from_utf8_lossy(&bytes).trim_end_matches(['\r', '\n']).to_owned()),
+        authorities,
+        synchronous_standby: config.store.synchronous_standby,
+    })
+}
+
+/// That a store cannot be opened, with what lies below.
+pub(crate) fn unopened(store: &dyn std::fmt::Display, error: &dyn std::error::Error) -> Failure {
+    let mut words = error.to_string();
+    let mut cause = error.source();
+    while let Some(deeper) = cause {
+        words = format!("{words}: {deeper}");
+        cause = deeper.source();
+    }
+    Failure::usage(format!("the store `{store}` cannot be opened: {words}"))
 }
 
 fn store_options(config: &Config) -> store::Options {

@@ -15,6 +15,7 @@ mod export;
 mod failure;
 mod founding;
 mod keyed;
+mod moving;
 mod print;
 mod proposal;
 mod reference;
