@@ -15,18 +15,15 @@ use format::id::ShortName;
 use format::keys::{Seeds, SigningKeys};
 use format::seal::OpeningKey;
 use format::{OrgId, Timestamp};
-use house::CedarRules;
 use http::access::Gate;
-use http::handle::{self, Company, Halt, Handle};
+use http::handle::Halt;
 use http::listener::{self, TlsListener};
 use http::tls::{self, KeyedCertificate};
 use http::{courier, peer, rest, retention};
-use node::node::{Identity, Node};
-use node::ports::{Entropy, Fellows, Reader, Store, StoreError};
+use node::node::Identity;
+use node::ports::Entropy;
 use node::vault::Vault;
-use policy::house::{Facts, HouseError, HouseForbid, HouseRules, NoHouseRules};
 use rustls::ServerConfig;
-use store::{Database, Postgres, Sqlite};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
@@ -34,6 +31,7 @@ use tracing_subscriber::EnvFilter;
 use crate::client::ADDRESS_FILE;
 use crate::config::{Config, Form};
 use crate::failure::{Failure, Outcome};
+use crate::opening::{self, Running};
 use crate::print::line;
 
 /// How long what is under way may take to end.
@@ -116,7 +114,7 @@ pub(crate) fn read_identity(config: &Config) -> Outcome<Identity> {
 }
 
 /// Reads a file of secrets, if nobody else can.
-fn read_secret(path: &Path) -> Outcome<Vec<u8>> {
+pub(crate) fn read_secret(path: &Path) -> Outcome<Vec<u8>> {
     let unreadable = |why: &dyn std::fmt::Display| Failure::usage(format!("`{}` cannot be used: {why}", path.display()));
     #[cfg(unix)]
     {
@@ -129,14 +127,6 @@ fn read_secret(path: &Path) -> Outcome<Vec<u8>> {
         }
     }
     std::fs::read(path).map_err(|error| unreadable(&error))
-}
-
-/// The house rules that the store holds.
-fn house_rules(text: &str) -> Result<Arc<dyn HouseRules + Send + Sync>, String> {
-    if text.trim().is_empty() {
-        return Ok(Arc::new(NoHouseRules));
-    }
-    CedarRules::parse(text).map(|rules| Arc::new(rules) as Arc<dyn HouseRules + Send + Sync>).map_err(|error| error.to_string())
 }
 
 /// Runs the node of the folder `data` until it is told to stop, or cannot go on.
@@ -157,7 +147,7 @@ async fn run(data: &Path, config: &Config) -> Outcome {
     let peer_certificate = Arc::new(read_certificate(&config.peer.certificate_file, &config.peer.key_file)?);
     let web_certificate = read_certificate(&config.web.certificate_file, &config.web.key_file)?;
     // WHY: a store waits for its disk or its server on the thread that asks.
-    let Running { handle, writer, _company } = tokio::task::block_in_place(|| start(config, me))?;
+    let Running { handle, writer, company } = tokio::task::block_in_place(|| opening::start(config, me))?;
 
     let peer_tls = tls::peer_server(&peer_certificate, &org, handle.published()).map_err(|error| unstartable(&error))?;
     let web_tls = tls::web_server(&web_certificate).map_err(|error| unstartable(&error))?;
@@ -166,7 +156,7 @@ async fn run(data: &Path, config: &Config) -> Outcome {
     let address = Address::tell(data, web.address())?;
     line(&format!("Node of {org}: members at https://{}, other nodes at {}.", web.address(), peers.address()));
 
-    let gate = Arc::new(Gate::new(handle.clone(), Box::new(OsEntropy), Box::new(house_rules)));
+    let gate = Arc::new(Gate::new(handle.clone(), Box::new(OsEntropy), Box::new(opening::house_rules)));
     let (stop, stopping) = watch::channel(false);
     let web = tokio::spawn(rest::serve(web, gate, told(stopping.clone())));
     let peers = tokio::spawn(peer::serve(peers, handle.clone(), told(stopping)));
@@ -181,7 +171,7 @@ async fn run(data: &Path, config: &Config) -> Outcome {
     drop(address);
     // Nobody is listening any more if they have all ended by themselves.
     _ = stop.send(true);
-    drop(couriers);
+    drop((couriers, company));
     retention.abort();
     _ = tokio::time::timeout(GRACE, async { (web.await, peers.await) }).await;
     drop(handle);
@@ -196,98 +186,6 @@ async fn end(writer: JoinHandle<Result<(), Halt>>) -> Outcome {
         Ok(Ok(Ok(Err(halt)))) => Err(Failure::unreachable(format!("the node stopped, for its store can no longer be relied on: {halt}"))
             .remedy("Look at the disk; start it again when that is in order. What was confirmed to anyone is kept.")),
         _ => Err(Failure::unreachable("the node did not end in time; what was confirmed to anyone is kept")),
-    }
-}
-
-/// A node that runs.
-struct Running {
-    handle: Handle,
-    writer: JoinHandle<Result<(), Halt>>,
-    /// Where other processes serve the same node.
-    _company: Option<Company>,
-}
-
-/// Opens the node's store and starts the node on it.
-fn start(config: &Config, me: Arc<Identity>) -> Outcome<Running> {
-    if config.store.database.is_empty() {
-        let unopened = |error: &dyn std::error::Error| unopened(&config.store.file.display(), error);
-        let store = Sqlite::open(&config.store.file, &store_options(config)).map_err(|error| unopened(&error))?;
-        let readers = (0..config.store.readers).map(|_| store.reader().map(|reader| Box::new(reader) as Box<dyn Reader>)).collect::<Result<_, _>>();
-        return start_on(config, me, store, readers.map_err(|error| unopened(&error))?, None);
-    }
-    let unopened = |error: &dyn std::error::Error| unopened(&config.store.database, error);
-    let store = Postgres::open(&database(config)?).map_err(|error| unopened(&error))?;
-    let readers = (0..config.store.readers).map(|_| store.reader().map(|reader| Box::new(reader) as Box<dyn Reader>)).collect::<Result<_, _>>();
-    let fellows = store.fellows().map_err(|error| unopened(&error))?;
-    start_on(config, me, store, readers.map_err(|error| unopened(&error))?, Some(Box::new(fellows)))
-}
-
-fn start_on<S: Store + 'static>(
-    config: &Config,
-    me: Arc<Identity>,
-    store: S,
-    readers: Vec<Box<dyn Reader>>,
-    fellows: Option<Box<dyn Fellows>>,
-) -> Outcome<Running> {
-    let unreadable = |error: StoreError| Failure::usage(format!("the store cannot be read: {error}"));
-    let text = store.opening().map_err(unreadable)?.house_rules;
-    let house = house_rules(&text).map_err(|error| Failure::usage(format!("the house rules in the store cannot be used: {error}")))?;
-    let org = me.org().clone();
-    let mut node = Node::open(store, me, Box::new(OsEntropy), house).map_err(unreadable)?;
-    node.follow_house_rules(Box::new(|text| house_rules(text).unwrap_or_else(|why| Arc::new(Unreadable(why)))));
-    if node.state().directory.card(&org).is_none() {
-        return Err(Failure::usage(format!("the store holds no card of {org}, whose node this is to be"))
-            .remedy("Check `node.organisation`, `store.file` and `store.database` in the configuration."));
-    }
-    let limits = handle::Limits { waiting: size(config.limits.waiting), group: size(config.limits.group), ..handle::Limits::default() };
-    let (handle, writer) = handle::start(node, readers, Arc::new(now), limits).map_err(|error| unstartable(&error))?;
-    let company = fellows.map(|fellows| handle.keep_company(fellows)).transpose().map_err(|error| unstartable(&error))?;
-    Ok(Running { handle, writer, _company: company })
-}
-
-/// House rules that another process set and this one cannot read: they refuse everything.
-#[derive(Debug)]
-struct Unreadable(String);
-
-impl HouseRules for Unreadable {
-    fn forbids(&self, _: &Facts<'_>) -> Result<Vec<HouseForbid>, HouseError> {
-        Err(HouseError::new(self.0.clone()))
-    }
-}
-
-/// The database in the configuration, with what its files say.
-pub(crate) fn database(config: &Config) -> Outcome<Database> {
-    let given = |path: &Path| (!path.as_os_str().is_empty()).then(|| path.to_owned());
-    let password = given(&config.store.password_file).map(|path| read_secret(&path)).transpose()?;
-    let unreadable = |path: &Path, error| Failure::usage(format!("`{}` cannot be read: {error}", path.display()));
-    let authorities = given(&config.store.authority_file).map(|path| std::fs::read(&path).map_err(|error| unreadable(&path, error))).transpose()?;
-    Ok(Database {
-        address: config.store.database.clone(),
-        password: password.map(|bytes| String::from_utf8_lossy(&bytes).trim_end_matches(['\r', '\n']).to_owned()),
-        authorities,
-        synchronous_standby: config.store.synchronous_standby,
-    })
-}
-
-/// That a store cannot be opened, with what lies below.
-pub(crate) fn unopened(store: &dyn std::fmt::Display, error: &dyn std::error::Error) -> Failure {
-    let mut words = error.to_string();
-    let mut cause = error.source();
-    while let Some(deeper) = cause {
-        words = format!("{words}: {deeper}");
-        cause = deeper.source();
-    }
-    Failure::usage(format!("the store `{store}` cannot be opened: {words}"))
-}
-
-fn store_options(config: &Config) -> store::Options {
-    let kib = |mib: u32| mib.saturating_mul(1024);
-    let largest = u64::from(config.store.largest_gib) << 30;
-    store::Options {
-        cache_kib: kib(config.store.cache_mib),
-        reader_cache_kib: kib(config.store.reader_cache_mib),
-        max_bytes: (largest > 0).then_some(largest),
-        ..store::Options::default()
     }
 }
 
@@ -353,10 +251,10 @@ fn log_to_standard_error(config: &Config) {
     };
 }
 
-fn unstartable(error: &dyn std::error::Error) -> Failure {
+pub(crate) fn unstartable(error: &dyn std::error::Error) -> Failure {
     Failure::usage(format!("the node cannot be started: {error}"))
 }
 
-fn size(count: u32) -> usize {
+pub(crate) fn size(count: u32) -> usize {
     usize::try_from(count).unwrap_or(usize::MAX)
 }

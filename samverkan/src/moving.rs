@@ -23,6 +23,7 @@ use store::{Move, MoveError, Postgres, Sqlite};
 use crate::assemble;
 use crate::config::Config;
 use crate::failure::{Failure, Outcome};
+use crate::opening;
 use crate::print::progress_rows;
 
 /// Entries and statements read at a time.
@@ -48,12 +49,12 @@ pub(crate) fn to_postgres(config: &Config, resume: bool) -> Outcome<Moved> {
     if !file.exists() {
         return Err(Failure::usage(format!("there is no `{}` to move", file.display())));
     }
-    let from = Sqlite::open(file, &store::Options::default()).map_err(|error| assemble::unopened(&file.display(), &error))?;
+    let from = Sqlite::open(file, &store::Options::default()).map_err(|error| opening::unopened(&file.display(), &error))?;
     let root = read_ledger(&from, "reading the file's ledger", |_| Ok(()))?.root();
     let (_, before) = ledger::checkpoint(&from, &me, None).map_err(|error| failed(&error))?;
-    let mut moving = Move::begin(from, &assemble::database(config)?, &root, resume).map_err(|error| match error {
+    let mut moving = Move::begin(from, &opening::database(config)?, &root, resume).map_err(|error| match error {
         MoveError::Store(error) => failed(&error),
-        other => assemble::unopened(&config.store.database, &other),
+        other => opening::unopened(&config.store.database, &other),
     })?;
     let bar = progress_rows("copying", moving.rows().map_err(|error| failed(&error))?);
     moving.copy(|rows| bar.inc(rows)).map_err(|error| failed(&error).remedy("Start it again with --resume."))?;

@@ -80,6 +80,12 @@ async fn a_node_on_postgresql_survives_its_processes_and_its_server() -> Outcome
     for id in &released {
         assert_eq!(received.get(id), Some(&1), "{id} was not taken in exactly once");
     }
+    // The ledger that both processes wrote, before and after all of this, holds together from its first entry.
+    let auditor = pair.a.add("olga", &["auditor"]).await?;
+    let export = folder.path().join("export.jsonl");
+    std::fs::write(&export, auditor.bytes("/ledger/export").await?)?;
+    let verified = Command::new(env!("CARGO_BIN_EXE_samverkan")).args(["ledger", "verify"]).arg(&export).output()?;
+    assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stderr));
     twin.stop().await?;
     pair.stop().await?;
     Ok(())

@@ -129,6 +129,31 @@ fn a_lost_connection_loses_the_turn_and_nothing_else() {
 }
 
 #[test]
+fn a_commit_that_no_longer_waits_for_its_standby_is_not_confirmed() {
+    let Some(scratch) = servers::scratch("standby") else { return };
+    // A database that waits for the standby to apply what it gets.
+    let name = scratch.ask("SELECT current_database()");
+    scratch.ask(&format!("ALTER DATABASE {name} SET synchronous_commit = remote_apply"));
+    let mut store = Postgres::open(&scratch.database()).unwrap();
+    store.commit().unwrap();
+    if scratch.ask_standby("SELECT pg_wal_replay_pause()").is_none() {
+        return println!("not run: no standby is told in SAMVERKAN_TEST_POSTGRES_STANDBY");
+    }
+    let committing = std::thread::spawn(move || {
+        store.append(&batch(0, Vec::new()))?;
+        store.commit()
+    });
+    let cancel = "SET synchronous_commit = local; SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity
+                  WHERE datname = current_database() AND wait_event = 'SyncRep'";
+    while !committing.is_finished() {
+        scratch.ask(cancel);
+    }
+    scratch.ask_standby("SELECT pg_wal_replay_resume()");
+    let told = committing.join().unwrap().unwrap_err().to_string();
+    assert!(told.contains("standby"), "{told}");
+}
+
+#[test]
 fn destroyed_keys_are_in_no_file_of_the_database() {
     let Some(scratch) = servers::scratch("keys") else { return };
     let mut desk = Desk::new(Box::new(Postgres::open(&scratch.database()).unwrap()));

@@ -8,6 +8,9 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use futures_util::future::{join, join_all};
@@ -72,6 +75,8 @@ struct Session {
     driver: JoinHandle<()>,
     prepared: HashMap<&'static str, Statement>,
     heard: mpsc::UnboundedReceiver<String>,
+    /// Somebody told the server not to wait for its standby any longer.
+    alone: Arc<AtomicBool>,
 }
 
 impl std::fmt::Debug for Wire {
@@ -226,6 +231,10 @@ impl Wire {
             begun.map_err(fault)?;
             let row = asked.map_err(fault)?;
             ended.map_err(fault)?;
+            if session.alone.swap(false, Relaxed) {
+                // The server has it, and calls that a success. Whether it lasts is not known.
+                return Err(away("the server stopped waiting for its standby"));
+            }
             Ok(row)
         })?;
         read(&mut Columns::of(&row))
@@ -267,18 +276,21 @@ impl Session {
     async fn connect(road: &Road) -> Result<Self, OpenError> {
         let (tell, heard) = mpsc::unbounded_channel();
         let (client, mut messages) = road.connect().await?;
+        let alone = Arc::new(AtomicBool::new(false));
+        let noticed = Arc::clone(&alone);
         let driver = tokio::spawn(async move {
             while let Some(Ok(message)) = std::future::poll_fn(|context| messages(context)).await {
                 match message {
                     // Whoever asked may have gone; then nobody wants to hear.
                     AsyncMessage::Notification(word) => _ = tell.send(word.payload().to_owned()),
+                    AsyncMessage::Notice(notice) if notice.routine() == Some("SyncRepWaitForLSN") => noticed.store(true, Relaxed),
                     AsyncMessage::Notice(notice) => tracing::debug!(%notice, "the database server says"),
                     _ => {}
                 }
             }
         });
         checks::sound(&client, road).await?;
-        Ok(Self { client, driver, prepared: HashMap::new(), heard })
+        Ok(Self { client, driver, prepared: HashMap::new(), heard, alone })
     }
 
     async fn statement(&mut self, sql: &'static str) -> StoreResult<Statement> {

@@ -38,6 +38,13 @@ impl Scratch {
         psql(&self.address(), question)
     }
 
+    /// What the standby answers, if there is one.
+    #[allow(dead_code, reason = "each of its users needs a part of it")]
+    pub(crate) fn ask_standby(&self, question: &str) -> Option<String> {
+        let standby = std::env::var_os("SAMVERKAN_TEST_POSTGRES_STANDBY")?;
+        Some(psql(standby.to_str().unwrap(), question))
+    }
+
     #[allow(dead_code, reason = "each of its users needs a part of it")]
     pub(crate) fn empty(&self) {
         self.ask("DROP SCHEMA IF EXISTS samverkan CASCADE");
