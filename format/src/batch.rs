@@ -33,9 +33,15 @@ pub struct Inclusion {
     size: u64,
     index: u64,
     path: Vec<Hash>,
+    bytes: Vec<u8>,
 }
 
 impl Inclusion {
+    fn new(size: u64, index: u64, path: Vec<Hash>) -> Self {
+        let bytes = encode(size, index, &path);
+        Self { size, index, path, bytes }
+    }
+
     /// Places for statements with these digests, in their order; and the root of the tree that they make. At most
     /// [`MAX_BATCH`] are taken, and a single one needs no batch.
     pub(crate) fn of_all(digests: &[Digest]) -> Result<(Root, Vec<Self>), ProofError> {
@@ -47,7 +53,7 @@ impl Inclusion {
                 tree.hashes.insert((subtree.level, subtree.index), subtree.hash);
             }
         }
-        let places = (0..size).map(|index| Ok(Self { size, index, path: merkle::inclusion_proof(index, size, &tree)? }));
+        let places = (0..size).map(|index| Ok(Self::new(size, index, merkle::inclusion_proof(index, size, &tree)?)));
         Ok((Root { size, hash: frontier.root() }, places.collect::<Result<_, ProofError>>()?))
     }
 
@@ -59,7 +65,7 @@ impl Inclusion {
 
     /// The header parameter that carries it.
     pub(crate) fn to_header(&self) -> Header {
-        let proofs = Value::Map(vec![(Value::from(INCLUSION), Value::Array(vec![Value::Bytes(self.to_bytes())]))]);
+        let proofs = Value::Map(vec![(Value::from(INCLUSION), Value::Array(vec![Value::Bytes(self.bytes.clone())]))]);
         HeaderBuilder::new().value(PROOFS, proofs).build()
     }
 
@@ -73,15 +79,8 @@ impl Inclusion {
 
     /// The proof's bytes: a CBOR array of size, index and path.
     #[must_use]
-    pub fn to_bytes(&self) -> Vec<u8> {
-        let mut out = Vec::new();
-        let mut e = minicbor::Encoder::new(&mut out);
-        // INVARIANT: writing to memory does not fail.
-        let _written: Result<(), minicbor::encode::Error<std::convert::Infallible>> = (|| {
-            e.array(3)?.u64(self.size)?.u64(self.index)?.array(self.path.len() as u64)?;
-            self.path.iter().try_for_each(|hash| e.bytes(hash).map(|_| ()))
-        })();
-        out
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
     }
 
     /// Reads the proof's bytes, in their one encoding.
@@ -95,10 +94,21 @@ impl Inclusion {
         for _ in 0..length {
             path.push(Hash::try_from(d.bytes().ok()?).ok()?);
         }
-        let proof = Self { size, index, path };
-        let sound = (2..=MAX_BATCH as u64).contains(&size) && index < size && proof.to_bytes() == bytes;
+        let proof = Self::new(size, index, path);
+        let sound = (2..=MAX_BATCH as u64).contains(&size) && index < size && proof.bytes == bytes;
         sound.then_some(proof)
     }
+}
+
+fn encode(size: u64, index: u64, path: &[Hash]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut e = minicbor::Encoder::new(&mut out);
+    // INVARIANT: writing to memory does not fail.
+    let _written: Result<(), minicbor::encode::Error<std::convert::Infallible>> = (|| {
+        e.array(3)?.u64(size)?.u64(index)?.array(path.len() as u64)?;
+        path.iter().try_for_each(|hash| e.bytes(hash).map(|_| ()))
+    })();
+    out
 }
 
 /// What is signed for a batch.

@@ -13,7 +13,7 @@ mod throttle;
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -52,8 +52,6 @@ pub struct Gate {
     handle: Handle,
     entropy: Mutex<Box<dyn Entropy>>,
     house_check: HouseCheck,
-    house: RwLock<House>,
-    setting_house: tokio::sync::Mutex<()>,
     throttle: Throttle,
     hashing: Arc<Semaphore>,
 }
@@ -126,19 +124,18 @@ impl Names {
 impl Gate {
     /// A gate before the node that `handle` reaches.
     ///
-    /// Secrets, salts and request ids are drawn from `entropy`. `house` are the rules that the node was started with, and
-    /// `house_check` makes others of their text.
+    /// Secrets, salts and request ids are drawn from `entropy`. `house_check` makes house rules of their text.
     #[must_use]
-    pub fn new(handle: Handle, entropy: Box<dyn Entropy>, house: House, house_check: HouseCheck) -> Self {
-        Self {
-            handle,
-            entropy: Mutex::new(entropy),
-            house_check,
-            house: RwLock::new(house),
-            setting_house: tokio::sync::Mutex::new(()),
-            throttle: Throttle::default(),
-            hashing: Arc::new(Semaphore::new(HASHING)),
-        }
+    pub fn new(handle: Handle, entropy: Box<dyn Entropy>, house_check: HouseCheck) -> Self {
+        Self { handle, entropy: Mutex::new(entropy), house_check, throttle: Throttle::default(), hashing: Arc::new(Semaphore::new(HASHING)) }
+    }
+
+    /// Whether the node can do its work. Anybody may know.
+    ///
+    /// # Errors
+    /// Its store is out of reach.
+    pub async fn well(&self) -> Result<(), Problem> {
+        Ok(self.handle.well().await?)
     }
 
     /// Finds out who shows this secret.

@@ -15,7 +15,7 @@ use std::time::Duration;
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use format::OrgId;
 use node::rows::Suspicion;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 use tokio::time::Instant;
 
 use crate::handle::{Bell, Handle};
@@ -121,22 +121,34 @@ impl Drop for Couriers {
     }
 }
 
-/// Starts a courier for each peer in the directory that has an address, now and whenever another card arrives.
+/// Starts a courier for each peer in the directory that has an address, now and whenever another card arrives. Where
+/// other processes serve the same node, each peer has the courier of one of them.
 #[must_use]
 pub fn start(handle: Handle, certificate: Arc<KeyedCertificate>, pace: Pace) -> Couriers {
     Couriers(tokio::spawn(send_out(handle, certificate, pace)))
 }
 
 async fn send_out(handle: Handle, certificate: Arc<KeyedCertificate>, pace: Pace) {
-    let mut changes = handle.directory_changes();
+    let (mut changes, mut leases) = (handle.directory_changes(), handle.leases());
     let mut couriers = JoinSet::new();
-    let mut bells: BTreeMap<OrgId, Arc<Bell>> = BTreeMap::new();
+    let mut sent_out: BTreeMap<OrgId, (Arc<Bell>, AbortHandle)> = BTreeMap::new();
     loop {
+        while couriers.try_join_next().is_some() {}
+        let ours = leases.borrow_and_update().clone();
+        let is_ours = |peer: &OrgId| ours.as_ref().is_none_or(|ours| ours.contains(peer));
+        sent_out.retain(|peer, (_, courier)| {
+            let stays = is_ours(peer);
+            if !stays {
+                // What it had on its way goes again with another process's courier, and is answered as before.
+                courier.abort();
+            }
+            stays
+        });
         let directory = handle.directory();
         let reachable = directory.cards().filter(|pinned| pinned.card.org != *handle.identity().org() && !pinned.card.addresses.is_empty());
-        for pinned in reachable {
+        for pinned in reachable.filter(|pinned| is_ours(&pinned.card.org)) {
             let peer = &pinned.card.org;
-            if let Some(bell) = bells.get(peer) {
+            if let Some((bell, _)) = sent_out.get(peer) {
                 // Its address may have changed, or an agreement that lets something leave.
                 bell.heard.notify_one();
                 bell.queued.notify_one();
@@ -145,14 +157,18 @@ async fn send_out(handle: Handle, certificate: Arc<KeyedCertificate>, pace: Pace
             match Road::new(&handle, &certificate, peer, pace) {
                 Ok(road) => {
                     let bell = handle.bell(peer);
-                    bells.insert(peer.clone(), Arc::clone(&bell));
-                    couriers.spawn(Courier { handle: handle.clone(), peer: peer.clone(), bell, road, pace, down: None }.run());
+                    let courier = Courier { handle: handle.clone(), peer: peer.clone(), bell: Arc::clone(&bell), road, pace, down: None };
+                    sent_out.insert(peer.clone(), (bell, couriers.spawn(courier.run())));
                 }
                 Err(fault) => tracing::error!(peer.id = %peer, error = %fault, "no courier could be sent out"),
             }
         }
         drop(directory);
-        if changes.changed().await.is_err() {
+        let changed = tokio::select! {
+            changed = changes.changed() => changed,
+            changed = leases.changed() => changed,
+        };
+        if changed.is_err() {
             return;
         }
     }

@@ -4,6 +4,7 @@
 //! comes only when what the job changed is durable. Reading goes past the writer, through a pool of readers of its own.
 //! Nothing is decided here. The invariant: no answer to a job leaves this module before the commit that covers it.
 
+mod fellows;
 mod health;
 mod readers;
 mod turnstile;
@@ -12,11 +13,11 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -30,6 +31,7 @@ use policy::access::Pass;
 use policy::house::HouseRules;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
+pub use fellows::Company;
 pub use health::PeerHealth;
 pub use writer::Halt;
 
@@ -78,9 +80,28 @@ pub(crate) struct Shared {
     /// Counts changes of the directory.
     directory: watch::Sender<u64>,
     lost_commits: AtomicU64,
+    /// The house rules in force.
+    house: RwLock<Arc<dyn HouseRules + Send + Sync>>,
+    /// Why the store is out of reach, while it is.
+    away: Mutex<Option<String>>,
+    /// Other processes may write to the same store.
+    has_fellows: AtomicBool,
+    /// To which peers this process is courier; to all, where there is nothing.
+    leases: watch::Sender<Option<BTreeSet<OrgId>>>,
 }
 
 impl Shared {
+    /// Notes whether the store is out of reach, and says so when that changes.
+    pub(crate) fn note_store(&self, away: Option<String>) {
+        let mut before = self.away.lock().unwrap_or_else(PoisonError::into_inner);
+        match (&*before, &away) {
+            (None, Some(why)) => tracing::error!(error = %why, "the store cannot be reached: nothing is decided until it is back"),
+            (Some(_), None) => tracing::info!("the store is back"),
+            _ => {}
+        }
+        *before = away;
+    }
+
     pub(crate) fn bell(&self, peer: &OrgId) -> Arc<Bell> {
         let mut bells = self.bells.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(bells.entry(peer.clone()).or_default())
@@ -130,6 +151,10 @@ pub fn start<S: Store + 'static>(
         health: Mutex::default(),
         directory: watch::Sender::new(0),
         lost_commits: AtomicU64::new(0),
+        house: RwLock::new(Arc::clone(node.house_rules())),
+        away: Mutex::default(),
+        has_fellows: AtomicBool::new(false),
+        leases: watch::Sender::new(None),
     });
     let writer = Writer::new(node, waiting, limits, Arc::clone(&shared));
     let thread = std::thread::Builder::new().name("writer".to_owned()).spawn(move || writer.run())?;
@@ -199,9 +224,37 @@ impl Handle {
         answer.await.unwrap_or_else(|_| Err(stopped()))
     }
 
+    /// Takes in what other processes have written to the same store.
+    ///
+    /// # Errors
+    /// The node is busy, or the store failed.
+    pub async fn catch_up(&self) -> Result<(), Refusal> {
+        self.ask(|reply| Job::CatchUp { reply: Some(reply) }).await
+    }
+
+    /// Whether the node can do its work: its store was within reach when it was last used, or is now.
+    ///
+    /// # Errors
+    /// The store is out of reach.
+    pub async fn well(&self) -> Result<(), Refusal> {
+        let away = self.0.shared.away.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        if away { self.catch_up().await } else { Ok(()) }
+    }
+
+    /// The house rules in force.
+    #[must_use]
+    pub fn house_rules(&self) -> Arc<dyn HouseRules + Send + Sync> {
+        Arc::clone(&self.0.shared.house.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Waits until every parcel of `from` before `sequence` is taken in or in line, at most for `patience`.
     pub(crate) async fn turn(&self, from: &OrgId, sequence: u64, patience: Duration) {
-        self.0.shared.turnstile.wait(from, sequence, patience).await;
+        let shared = &self.0.shared;
+        if shared.has_fellows.load(Relaxed) && !shared.turnstile.is_open(from, sequence) {
+            // The parcels before it may have come to another process. What cannot be found out now shows at its turn.
+            _ = self.catch_up().await;
+        }
+        shared.turnstile.wait(from, sequence, patience).await;
     }
 
     /// Decides what leaves next for a peer, after its parcel `after`.
@@ -257,6 +310,11 @@ impl Handle {
 
     pub(crate) fn bell(&self, peer: &OrgId) -> Arc<Bell> {
         self.0.shared.bell(peer)
+    }
+
+    /// Tells to which peers this process is courier; to all, where there is nothing.
+    pub(crate) fn leases(&self) -> watch::Receiver<Option<BTreeSet<OrgId>>> {
+        self.0.shared.leases.subscribe()
     }
 
     /// Tells of each change of the directory.

@@ -21,7 +21,7 @@ use crate::command::{Command, Outcome, Refusal};
 use crate::entry::{Actor, Entry, Event};
 use crate::exchange::{Acknowledgement, Answer, Dispatch, Inbound};
 use crate::planted::{Bug, planted};
-use crate::ports::{Entropy, Store, StoreError, StoreResult};
+use crate::ports::{Entropy, News, Store, StoreError, StoreResult};
 use crate::rows::{Batch, Change, EntryRow, RecordRow};
 use crate::state::{Directory, KEPT_LEVELS, State};
 use crate::vault::Vault;
@@ -100,6 +100,9 @@ pub struct Denial {
     pub reasons: BTreeSet<String>,
 }
 
+/// Makes house rules of their text. What does not read as rules becomes rules that err, and so refuse.
+pub type RulesReader = Box<dyn Fn(&str) -> Arc<dyn HouseRules + Send + Sync> + Send>;
+
 /// The directory as it was at the last commit, for those who verify, preview and show.
 pub type Published = Arc<RwLock<Arc<Directory>>>;
 
@@ -110,6 +113,8 @@ pub struct Node<S: Store> {
     pub(crate) state: State,
     pub(crate) entropy: Box<dyn Entropy>,
     pub(crate) house: Arc<dyn HouseRules + Send + Sync>,
+    /// For a store that other processes write to: they may set house rules too.
+    rules_reader: Option<RulesReader>,
     published: Published,
     woken: BTreeSet<OrgId>,
     /// What was released since the last commit and is not signed yet.
@@ -118,6 +123,8 @@ pub struct Node<S: Store> {
     broken: Option<StoreError>,
     /// Memory may be ahead of the store, which could not be read: it is read again before anything else.
     stale: bool,
+    /// Other processes have written since this was last asked.
+    heard: bool,
 }
 
 impl<S: Store> std::fmt::Debug for Node<S> {
@@ -131,10 +138,24 @@ impl<S: Store> Node<S> {
     ///
     /// # Errors
     /// The store cannot be read.
-    pub fn open(store: S, me: Arc<Identity>, entropy: Box<dyn Entropy>, house: Arc<dyn HouseRules + Send + Sync>) -> StoreResult<Self> {
-        let state = State::load(&store)?;
+    pub fn open(mut store: S, me: Arc<Identity>, entropy: Box<dyn Entropy>, house: Arc<dyn HouseRules + Send + Sync>) -> StoreResult<Self> {
+        let state = store.take_turn().and_then(|_| State::load(&store))?;
+        store.rollback()?;
         let published = Arc::new(RwLock::new(Arc::clone(&state.directory)));
-        Ok(Self { store, me, state, entropy, house, published, woken: BTreeSet::new(), unsigned: Vec::new(), broken: None, stale: false })
+        Ok(Self {
+            store,
+            me,
+            state,
+            entropy,
+            house,
+            rules_reader: None,
+            published,
+            woken: BTreeSet::new(),
+            unsigned: Vec::new(),
+            broken: None,
+            stale: false,
+            heard: false,
+        })
     }
 
     /// What the node holds in memory.
@@ -159,6 +180,26 @@ impl<S: Store> Node<S> {
     #[must_use]
     pub fn published(&self) -> Published {
         Arc::clone(&self.published)
+    }
+
+    /// The house rules in force.
+    #[must_use]
+    pub const fn house_rules(&self) -> &Arc<dyn HouseRules + Send + Sync> {
+        &self.house
+    }
+
+    /// Has house rules that another process set put in force here.
+    pub fn follow_house_rules(&mut self, reader: RulesReader) {
+        self.rules_reader = Some(reader);
+    }
+
+    /// Takes in what other processes have written to the store. Every act does so first; this is for a time without acts.
+    /// The turn that it takes ends with [`Self::commit`].
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn catch_up(&mut self) -> StoreResult<()> {
+        self.refresh()
     }
 
     /// Replaces the house rules in force, after [`Command::SetHouseRules`] was kept.
@@ -271,6 +312,11 @@ impl<S: Store> Node<S> {
         self.keep(plan, &Actor::Node, now)
     }
 
+    /// Whether memory has changed by what others wrote, since this was last asked.
+    pub fn take_heard(&mut self) -> bool {
+        std::mem::take(&mut self.heard)
+    }
+
     /// Peers for which something was queued since this was last asked.
     pub fn take_queued(&mut self) -> BTreeSet<OrgId> {
         std::mem::take(&mut self.woken)
@@ -293,7 +339,6 @@ impl<S: Store> Node<S> {
             }
             return Err(fault);
         }
-        self.refresh()?;
         let mut published = self.published.write().unwrap_or_else(PoisonError::into_inner);
         if !Arc::ptr_eq(&published, &self.state.directory) {
             *published = Arc::clone(&self.state.directory);
@@ -306,16 +351,40 @@ impl<S: Store> Node<S> {
         self.stale = true;
         self.unsigned.clear();
         self.store.rollback()?;
-        self.refresh()
+        self.refresh()?;
+        // Nothing was appended in this turn: it ends, so that others have theirs.
+        self.store.rollback()
     }
 
-    /// Reads memory from the store again, where it may be ahead of it.
+    /// Takes the turn to decide, and brings memory to what the store has: what others have written meanwhile, or all of
+    /// it where memory may be ahead of the store.
     fn refresh(&mut self) -> StoreResult<()> {
+        match self.store.take_turn()? {
+            News::Nothing => {}
+            News::Everything => self.stale = true,
+            News::Changes(changes) => {
+                self.heard = true;
+                let rules = changes.house_rules.clone();
+                // INVARIANT: changes are told once; if they cannot be taken in, everything is read again.
+                self.stale |= self.state.follow(*changes).inspect_err(|fault| tracing::warn!(error = %fault, "news could not be taken in")).is_err();
+                self.follow_rules(rules);
+            }
+        }
         if self.stale {
             self.state = State::load(&self.store)?;
-            self.stale = false;
+            if self.rules_reader.is_some() {
+                let rules = self.store.opening()?.house_rules;
+                self.follow_rules(Some(rules));
+            }
+            (self.stale, self.heard) = (false, true);
         }
         Ok(())
+    }
+
+    fn follow_rules(&mut self, text: Option<String>) {
+        if let (Some(reader), Some(text)) = (&self.rules_reader, text) {
+            self.house = reader(&text);
+        }
     }
 
     /// Time as decisions see it: never before the latest ledger entry.

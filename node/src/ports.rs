@@ -4,7 +4,8 @@
 //! told the time. Every store implements the same two traits natively and is held to the same conformance suite. What
 //! was appended is visible to the same store's reads at once, and durable when `commit` has returned, not before.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use format::merkle::Hash;
 use format::record::Kind;
@@ -29,6 +30,10 @@ pub enum StoreError {
     /// There is no room; nothing of the batch was kept.
     #[error("the store has no room left")]
     Full,
+    /// The store is out of reach, for the time being. Nothing since the last commit may be relied on, and whether a commit
+    /// under way came to pass shows when the store is back.
+    #[error("the store cannot be reached: {0}")]
+    Away(String),
     /// The store could not read or write. Nothing since the last commit may be relied on.
     #[error("the store failed: {0}")]
     Failed(String),
@@ -150,9 +155,47 @@ pub struct Counts {
     pub parcels: u64,
 }
 
-/// Reading and writing. There is one writer.
+/// What other processes have written to the same store since this one last had its turn.
+#[derive(Debug)]
+pub enum News {
+    /// Nothing.
+    Nothing,
+    /// This.
+    Changes(Box<Changes>),
+    /// More than is told: everything must be read again.
+    Everything,
+}
+
+/// What has changed of that which a node holds in memory.
+#[derive(Debug, Default)]
+pub struct Changes {
+    /// Cards, agreement signatures and withdrawals that were added, in the order in which they were kept.
+    pub statements: Vec<StatementRow>,
+    /// Peers whose state of exchange has changed.
+    pub peers: Vec<PeerRow>,
+    /// Leaves of the ledger entries that were added.
+    pub leaves: Vec<Hash>,
+    /// Time of the last ledger entry.
+    pub last_entry: Option<Timestamp>,
+    /// Last serial given out, by year, where one was given out.
+    pub serials: BTreeMap<i16, u64>,
+    /// By how much a peer's queue has grown, or shrunk.
+    pub queued: BTreeMap<OrgId, i64>,
+    /// House rules, where they have changed.
+    pub house_rules: Option<String>,
+}
+
+/// Reading and writing. There is one writer at a time.
 pub trait Store: Reader {
-    /// Adds a batch to the open transaction, opening one if there is none.
+    /// Waits until no other process decides on this store, and keeps others from it until the next [`Self::commit`] or
+    /// [`Self::rollback`]. Tells what others have written in between. A store of one process has no others.
+    ///
+    /// # Errors
+    /// The store cannot be read, or another does not give up its turn.
+    fn take_turn(&mut self) -> StoreResult<News> {
+        Ok(News::Nothing)
+    }
+    /// Adds a batch to the open transaction, opening one, and taking the turn, if there is none.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] leaves the transaction as it was before the call; after any other error the caller
@@ -162,6 +205,34 @@ pub trait Store: Reader {
     fn commit(&mut self) -> StoreResult<()>;
     /// Gives up what was appended since the last commit.
     fn rollback(&mut self) -> StoreResult<()>;
+}
+
+/// The other processes that serve the same node on the same store.
+pub trait Fellows: Send {
+    /// Waits at most `patience` for a word from a fellow. Not to be told more than once is not promised; to be told at
+    /// all is, as long as no error came in between.
+    ///
+    /// # Errors
+    /// The store is out of reach: whatever was said since then was missed.
+    fn listen(&mut self, patience: Duration) -> StoreResult<Word>;
+
+    /// Shares out who is courier to which of `peers`, and gives those for whom it is this process until it is asked
+    /// again. A peer that is no longer given must be left before the next time.
+    ///
+    /// # Errors
+    /// The store is out of reach: this process is courier to nobody.
+    fn share_out(&mut self, peers: &BTreeSet<OrgId>) -> StoreResult<BTreeSet<OrgId>>;
+}
+
+/// What fellows have said.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Word {
+    /// Something was written that counts at once: a card, an agreement, a withdrawal, house rules.
+    pub at_once: bool,
+    /// Peers for whom something waits.
+    pub queued: BTreeSet<OrgId>,
+    /// Something waits for more peers than were named.
+    pub for_all: bool,
 }
 
 /// Unpredictable bytes.

@@ -17,7 +17,7 @@ use format::verify::{KeyDirectory, Statement};
 use format::{AgreementId, Digest, OrgId, Signed, Timestamp};
 use policy::accord::Agreements;
 
-use crate::ports::{Reader, StoreError, StoreResult};
+use crate::ports::{Changes, Reader, StoreError, StoreResult};
 use crate::rows::{Change, PeerRow, StatementKind, StatementRow};
 
 /// An organisation whose card is believed here.
@@ -148,6 +148,27 @@ impl State {
             serials: opening.serials,
             clock: opening.last_entry.unwrap_or(Timestamp::from_ms(0)),
         })
+    }
+
+    /// Takes in what other processes have written to the store.
+    ///
+    /// # Errors
+    /// A statement in it cannot be read; then this state is of no more use.
+    pub fn follow(&mut self, changes: Changes) -> StoreResult<()> {
+        for row in &changes.statements {
+            Arc::make_mut(&mut self.directory).learn(row)?;
+        }
+        self.peers.extend(changes.peers.into_iter().map(|peer| (peer.org.clone(), peer)));
+        for leaf in &changes.leaves {
+            self.frontier.push(format::merkle::leaf_hash(leaf));
+        }
+        self.serials.extend(changes.serials);
+        for (peer, count) in changes.queued {
+            let queued = self.queued.entry(peer).or_default();
+            *queued = queued.saturating_add_signed(count);
+        }
+        self.clock = changes.last_entry.unwrap_or(self.clock).max(self.clock);
+        Ok(())
     }
 
     /// The state of exchange with `org`.

@@ -15,18 +15,15 @@ use format::id::ShortName;
 use format::keys::{Seeds, SigningKeys};
 use format::seal::OpeningKey;
 use format::{OrgId, Timestamp};
-use house::CedarRules;
 use http::access::Gate;
-use http::handle::{self, Halt};
+use http::handle::Halt;
 use http::listener::{self, TlsListener};
 use http::tls::{self, KeyedCertificate};
 use http::{courier, peer, rest, retention};
-use node::node::{Identity, Node};
-use node::ports::{Entropy, Reader};
+use node::node::Identity;
+use node::ports::Entropy;
 use node::vault::Vault;
-use policy::house::{HouseRules, NoHouseRules};
 use rustls::ServerConfig;
-use store::Sqlite;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
@@ -34,6 +31,7 @@ use tracing_subscriber::EnvFilter;
 use crate::client::ADDRESS_FILE;
 use crate::config::{Config, Form};
 use crate::failure::{Failure, Outcome};
+use crate::opening::{self, Running};
 use crate::print::line;
 
 /// How long what is under way may take to end.
@@ -105,7 +103,7 @@ pub(crate) fn identity(org: &OrgId, short: &ShortName, seeds: &Seeds) -> Outcome
     })
 }
 
-fn read_identity(config: &Config) -> Outcome<Identity> {
+pub(crate) fn read_identity(config: &Config) -> Outcome<Identity> {
     let (Some(org), Some(short)) = (&config.node.organisation, &config.node.short) else {
         return Err(Failure::usage("the configuration does not say whose node it is"));
     };
@@ -116,7 +114,7 @@ fn read_identity(config: &Config) -> Outcome<Identity> {
 }
 
 /// Reads a file of secrets, if nobody else can.
-fn read_secret(path: &Path) -> Outcome<Vec<u8>> {
+pub(crate) fn read_secret(path: &Path) -> Outcome<Vec<u8>> {
     let unreadable = |why: &dyn std::fmt::Display| Failure::usage(format!("`{}` cannot be used: {why}", path.display()));
     #[cfg(unix)]
     {
@@ -129,14 +127,6 @@ fn read_secret(path: &Path) -> Outcome<Vec<u8>> {
         }
     }
     std::fs::read(path).map_err(|error| unreadable(&error))
-}
-
-/// The house rules that the store holds.
-fn house_rules(text: &str) -> Result<Arc<dyn HouseRules + Send + Sync>, String> {
-    if text.trim().is_empty() {
-        return Ok(Arc::new(NoHouseRules));
-    }
-    CedarRules::parse(text).map(|rules| Arc::new(rules) as Arc<dyn HouseRules + Send + Sync>).map_err(|error| error.to_string())
 }
 
 /// Runs the node of the folder `data` until it is told to stop, or cannot go on.
@@ -156,9 +146,8 @@ async fn run(data: &Path, config: &Config) -> Outcome {
     let org = me.org().clone();
     let peer_certificate = Arc::new(read_certificate(&config.peer.certificate_file, &config.peer.key_file)?);
     let web_certificate = read_certificate(&config.web.certificate_file, &config.web.key_file)?;
-    let (node, readers, house) = open(config, me)?;
-    let limits = handle::Limits { waiting: size(config.limits.waiting), group: size(config.limits.group), ..handle::Limits::default() };
-    let (handle, writer) = handle::start(node, readers, Arc::new(now), limits).map_err(|error| unstartable(&error))?;
+    // WHY: a store waits for its disk or its server on the thread that asks.
+    let Running { handle, writer, company } = tokio::task::block_in_place(|| opening::start(config, me))?;
 
     let peer_tls = tls::peer_server(&peer_certificate, &org, handle.published()).map_err(|error| unstartable(&error))?;
     let web_tls = tls::web_server(&web_certificate).map_err(|error| unstartable(&error))?;
@@ -167,7 +156,7 @@ async fn run(data: &Path, config: &Config) -> Outcome {
     let address = Address::tell(data, web.address())?;
     line(&format!("Node of {org}: members at https://{}, other nodes at {}.", web.address(), peers.address()));
 
-    let gate = Arc::new(Gate::new(handle.clone(), Box::new(OsEntropy), house, Box::new(house_rules)));
+    let gate = Arc::new(Gate::new(handle.clone(), Box::new(OsEntropy), Box::new(opening::house_rules)));
     let (stop, stopping) = watch::channel(false);
     let web = tokio::spawn(rest::serve(web, gate, told(stopping.clone())));
     let peers = tokio::spawn(peer::serve(peers, handle.clone(), told(stopping)));
@@ -182,7 +171,7 @@ async fn run(data: &Path, config: &Config) -> Outcome {
     drop(address);
     // Nobody is listening any more if they have all ended by themselves.
     _ = stop.send(true);
-    drop(couriers);
+    drop((couriers, company));
     retention.abort();
     _ = tokio::time::timeout(GRACE, async { (web.await, peers.await) }).await;
     drop(handle);
@@ -197,42 +186,6 @@ async fn end(writer: JoinHandle<Result<(), Halt>>) -> Outcome {
         Ok(Ok(Ok(Err(halt)))) => Err(Failure::unreachable(format!("the node stopped, for its store can no longer be relied on: {halt}"))
             .remedy("Look at the disk; start it again when that is in order. What was confirmed to anyone is kept.")),
         _ => Err(Failure::unreachable("the node did not end in time; what was confirmed to anyone is kept")),
-    }
-}
-
-/// The node on its store, connections for those who only read, and the house rules in force.
-type Opened = (Node<Sqlite>, Vec<Box<dyn Reader>>, Arc<dyn HouseRules + Send + Sync>);
-
-/// Opens the node's store.
-fn open(config: &Config, me: Arc<Identity>) -> Outcome<Opened> {
-    let unopened = |error: &dyn std::error::Error| {
-        let why = error.source().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"));
-        Failure::usage(format!("the store `{}` cannot be opened: {why}", config.store.file.display()))
-    };
-    let store = Sqlite::open(&config.store.file, &store_options(config)).map_err(|error| unopened(&error))?;
-    let mut readers: Vec<Box<dyn Reader>> = Vec::new();
-    for _ in 0..config.store.readers {
-        readers.push(Box::new(store.reader().map_err(|error| unopened(&error))?));
-    }
-    let text = store.opening().map_err(|error| unopened(&error))?.house_rules;
-    let house = house_rules(&text).map_err(|error| Failure::usage(format!("the house rules in the store cannot be used: {error}")))?;
-    let org = me.org().clone();
-    let node = Node::open(store, me, Box::new(OsEntropy), Arc::clone(&house)).map_err(|error| unopened(&error))?;
-    if node.state().directory.card(&org).is_none() {
-        return Err(Failure::usage(format!("the store holds no card of {org}, whose node this is to be"))
-            .remedy("Check `node.organisation` and `store.file` in the configuration."));
-    }
-    Ok((node, readers, house))
-}
-
-fn store_options(config: &Config) -> store::Options {
-    let kib = |mib: u32| mib.saturating_mul(1024);
-    let largest = u64::from(config.store.largest_gib) << 30;
-    store::Options {
-        cache_kib: kib(config.store.cache_mib),
-        reader_cache_kib: kib(config.store.reader_cache_mib),
-        max_bytes: (largest > 0).then_some(largest),
-        ..store::Options::default()
     }
 }
 
@@ -298,10 +251,10 @@ fn log_to_standard_error(config: &Config) {
     };
 }
 
-fn unstartable(error: &dyn std::error::Error) -> Failure {
+pub(crate) fn unstartable(error: &dyn std::error::Error) -> Failure {
     Failure::usage(format!("the node cannot be started: {error}"))
 }
 
-fn size(count: u32) -> usize {
+pub(crate) fn size(count: u32) -> usize {
     usize::try_from(count).unwrap_or(usize::MAX)
 }

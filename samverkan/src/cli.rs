@@ -18,6 +18,7 @@ mod serve;
 mod show;
 mod status;
 mod steer;
+mod store;
 mod token;
 mod user;
 mod who_has;
@@ -173,6 +174,9 @@ enum Command {
     /// The configuration of a node
     #[command(subcommand)]
     Config(config::Config),
+    /// Where the node keeps everything
+    #[command(subcommand)]
+    Store(store::Store),
     /// Completions for your shell
     Completions(completions::Completions),
     /// How the node is
@@ -204,6 +208,7 @@ fn dispatch(context: &Context, command: Command) -> Outcome {
         Command::Init(verb) => init::run(context, *verb),
         Command::Serve(verb) => serve::run(context, &verb),
         Command::Config(verb) => config::run(context, &verb),
+        Command::Store(verb) => store::run(context, verb),
         Command::Completions(verb) => completions::run(&verb),
         Command::Demo(verb) => demo::run(&verb),
         Command::Ledger(ledger::Ledger::Verify(verb)) => ledger::verify(context, &verb),
@@ -231,7 +236,7 @@ async fn speak(context: &Context, command: Command) -> Outcome {
         Command::Ledger(verb) => ledger::run(context, verb).await,
         Command::Peer(verb) => peer::run(context, verb).await,
         Command::Status(verb) => status::run(context, &verb).await,
-        Command::Init(_) | Command::Serve(_) | Command::Config(_) | Command::Completions(_) | Command::Demo(_) => Ok(()),
+        Command::Init(_) | Command::Serve(_) | Command::Config(_) | Command::Store(_) | Command::Completions(_) | Command::Demo(_) => Ok(()),
     }
 }
 

@@ -95,6 +95,11 @@ impl Config {
         for path in paths {
             *path = data.join(&*path);
         }
+        for path in [&mut self.store.password_file, &mut self.store.authority_file] {
+            if !path.as_os_str().is_empty() {
+                *path = data.join(&*path);
+            }
+        }
         self
     }
 }

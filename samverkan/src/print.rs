@@ -148,6 +148,15 @@ pub(crate) fn progress(what: &str, bytes: Option<u64>) -> ProgressBar {
     ProgressStyle::with_template(template).map_or(bar.clone(), |style| bar.with_style(style))
 }
 
+/// Progress over so many rows, on a terminal alone.
+pub(crate) fn progress_rows(what: &'static str, rows: u64) -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(rows).with_message(what);
+    ProgressStyle::with_template("{msg} {wide_bar} {human_pos}/{human_len} {eta}").map_or(bar.clone(), |style| bar.with_style(style))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,11 +1,13 @@
 //! What every store must do, whatever it is built on.
 //!
 //! Each case is a function over a [`Place`]; a further store is held to the port by giving [`all`] and [`lasting`] a
-//! place of its own. How SQLite in particular keeps its files is not asked here but in `sqlite.rs`.
+//! place of its own. How one store in particular keeps its files is not asked here but in `sqlite.rs` and `postgres.rs`.
+//! PostgreSQL needs a server: `cargo xtask postgres -- cargo test -p samverkan-store`.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use node::ports::Store;
+use samverkan_store::postgres::Postgres;
 use samverkan_store::sqlite::{Options, Sqlite};
 
 mod conformance {
@@ -16,6 +18,8 @@ mod conformance {
     pub(crate) mod transactions;
 }
 use conformance::{changes, lists, transactions};
+
+mod servers;
 
 /// Where a store lies, empty at first. One store is open in it at a time.
 trait Place {
@@ -95,6 +99,27 @@ impl Place for Memory {
 #[test]
 fn sqlite_in_a_file_conforms() {
     let fresh = || Box::new(Folder(tempfile::tempdir().unwrap())) as Box<dyn Place>;
+    all(&fresh);
+    lasting(&fresh);
+}
+
+/// A database of its own on the server that is told in `SAMVERKAN_TEST_POSTGRES`, emptied for each case.
+struct OnPostgres(&'static servers::Scratch);
+
+impl Place for OnPostgres {
+    fn open(&self) -> Box<dyn Store> {
+        Box::new(Postgres::open(&self.0.database()).unwrap())
+    }
+}
+
+#[test]
+fn postgresql_conforms() {
+    let Some(scratch) = servers::scratch("conformance") else { return };
+    let scratch: &'static _ = Box::leak(Box::new(scratch));
+    let fresh = || {
+        scratch.empty();
+        Box::new(OnPostgres(scratch)) as Box<dyn Place>
+    };
     all(&fresh);
     lasting(&fresh);
 }

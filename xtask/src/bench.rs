@@ -8,15 +8,16 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
+use crate::postgres::Servers;
 use crate::shell::{line, output, run as run_to_end, shown};
 
 /// What can be measured, and the words that ask the benchmark program for it.
-const NAMES: &[&str] = &["exchange", "growth"];
+const NAMES: &[&str] = &["exchange", "growth", "postgres"];
 
 /// Which measurement, and how it is printed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct BenchArgs {
-    /// Name of the measurement: exchange or growth
+    /// Name of the measurement: exchange, growth or postgres
     name: String,
     /// Print one JSON object a line instead of a table
     #[arg(long)]
@@ -32,6 +33,10 @@ pub(crate) fn run(args: &BenchArgs) -> Result<()> {
     }
     let mut command = line("cargo bench --locked -p samverkan --bench main --");
     command.arg(&args.name).args(args.quick.then_some("--quick"));
+    let servers = if args.name == "postgres" { Some(Servers::start(false)?) } else { None };
+    if let Some(servers) = &servers {
+        servers.tell(&mut command);
+    }
     if args.json {
         return run_to_end(&mut command);
     }

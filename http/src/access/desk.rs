@@ -5,7 +5,7 @@
 //! gives several, piece by piece, is looked at again for each, so that a revocation counts in the middle of an upload.
 
 use std::net::IpAddr;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use format::{Digest, Timestamp};
 use node::ports::{Reader, StoreResult};
@@ -95,7 +95,7 @@ impl<S> Desk<S> {
     /// The house rules in force.
     #[must_use]
     pub fn house_rules(&self) -> House {
-        Arc::clone(&self.gate.house.read().unwrap_or_else(PoisonError::into_inner))
+        self.gate.handle.house_rules()
     }
 
     /// How exchange with each peer goes, as its courier sees it.
@@ -155,15 +155,7 @@ impl<S: Subject> Desk<S> {
     pub async fn set_house_rules(&mut self, text: String) -> Result<Outcome, Problem> {
         let rules = (self.gate.house_check)(&text).map_err(|why| Problem::invalid("house rules", why))?;
         let pass = self.pass().await?;
-        let gate = Arc::clone(&self.gate);
-        // WHY: a task of its own, so that a call that is broken off cannot leave the node and this gate with different rules.
-        let set = tokio::spawn(async move {
-            let _turn = gate.setting_house.lock().await;
-            let outcome = gate.handle.set_house_rules(pass, text, Arc::clone(&rules)).await?;
-            *gate.house.write().unwrap_or_else(PoisonError::into_inner) = rules;
-            Ok(outcome)
-        });
-        set.await.map_err(Problem::internal)?
+        Ok(self.gate.handle.set_house_rules(pass, text, rules).await?)
     }
 
     async fn pass(&mut self) -> Result<Pass, Problem> {

@@ -19,6 +19,11 @@ impl Turnstile {
         Self(Mutex::new(received.map(|(peer, sequence)| (peer, watch::Sender::new(sequence))).collect()))
     }
 
+    /// Whether `sequence` is not ahead of its turn.
+    pub(super) fn is_open(&self, peer: &OrgId, sequence: u64) -> bool {
+        self.with(peer, |place| sequence <= place.borrow().saturating_add(1))
+    }
+
     /// Waits until `sequence` is not ahead of its turn, at most for `patience`.
     pub(super) async fn wait(&self, peer: &OrgId, sequence: u64, patience: Duration) {
         let mut place = self.with(peer, watch::Sender::subscribe);

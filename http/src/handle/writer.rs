@@ -5,8 +5,8 @@
 //! store. When the store fails it answers that nothing was done, and goes on; when the store keeps failing, or can't be
 //! read any more, the thread ends and with it the process.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, PoisonError};
 
 use format::OrgId;
 use node::exchange::{Acknowledgement, Answer, Dispatch, Inbound};
@@ -48,6 +48,7 @@ pub(super) enum Job {
     Dispatch { peer: OrgId, after: u64, reply: Reply<Option<Dispatch>> },
     Acknowledge { acknowledgement: Box<Acknowledgement>, reply: Reply<()> },
     Expire { limit: usize, reply: Reply<usize> },
+    CatchUp { reply: Option<Reply<()>> },
 }
 
 /// An answer that waits for the commit: it is told what was decided, or that it was lost.
@@ -63,10 +64,15 @@ struct Group {
     resumed: Vec<OrgId>,
     /// House rules to put in force.
     rules: Option<Arc<dyn HouseRules + Send + Sync>>,
+    /// A job found that the store is out of reach.
+    away: Option<String>,
 }
 
 impl Group {
     fn hold<T: Send + 'static>(&mut self, reply: Reply<T>, decided: Result<T, Refusal>) {
+        if let Err(Refusal::Store(StoreError::Away(why))) = &decided {
+            self.away = Some(why.clone());
+        }
         self.held.push(Box::new(move |lost| {
             let told = lost.map_or(decided, |fault| Err(Refusal::Store(fault.clone())));
             // Whoever asked may have gone; what was decided stays decided.
@@ -96,6 +102,7 @@ impl<S: Store> Writer<S> {
             let group = self.run_group(first);
             let Err(fault) = self.node.commit() else {
                 lost = 0;
+                self.shared.note_store(group.away.clone());
                 self.committed(group);
                 continue;
             };
@@ -103,6 +110,12 @@ impl<S: Store> Writer<S> {
             tracing::error!(jobs = group.held.len(), error = %fault, "a commit was lost");
             self.uncommitted(group, &fault);
             match fault {
+                // It may come back, and nothing is written meanwhile.
+                StoreError::Away(why) => {
+                    lost = 0;
+                    self.shared.note_store(Some(why));
+                    continue;
+                }
                 StoreError::Corrupt { .. } => return Err(Halt::Unreadable(fault)),
                 StoreError::Failed(_) => lost += 1,
                 // No room is the operator's to mend, and nothing is written meanwhile.
@@ -169,6 +182,11 @@ impl<S: Store> Writer<S> {
                 let decided = self.node.expire(limit, now);
                 group.hold(reply, decided);
             }
+            Job::CatchUp { reply } => {
+                let decided = self.node.catch_up().map_err(Refusal::Store);
+                // What nobody waits for is held too: whether the store is there counts all the same.
+                group.hold(reply.unwrap_or_else(|| oneshot::channel().0), decided);
+            }
         }
     }
 
@@ -176,6 +194,11 @@ impl<S: Store> Writer<S> {
     fn committed(&mut self, group: Group) {
         if let Some(rules) = group.rules {
             self.node.use_house_rules(rules);
+        }
+        self.publish_house_rules();
+        if self.node.take_heard() {
+            let received = self.node.state().peers.values().map(|peer| (&peer.org, peer.received));
+            received.for_each(|(peer, received)| self.shared.turnstile.reached(peer, received));
         }
         for (from, taken_in) in group.senders {
             let received = self.node.state().peer(&from).received;
@@ -195,6 +218,13 @@ impl<S: Store> Writer<S> {
         }
         for peer in self.node.take_queued().into_iter().chain(group.resumed) {
             self.shared.bell(&peer).queued.notify_one();
+        }
+    }
+
+    fn publish_house_rules(&self) {
+        let mut published = self.shared.house.write().unwrap_or_else(PoisonError::into_inner);
+        if !Arc::ptr_eq(&published, self.node.house_rules()) {
+            *published = Arc::clone(self.node.house_rules());
         }
     }
 

@@ -7,7 +7,8 @@ use crate::access::Desk;
 use crate::problem::Problem;
 use crate::view::peer::Status;
 
-pub(super) async fn well(_: Lobby, (): ()) -> Result<Well, Problem> {
+pub(super) async fn well(lobby: Lobby, (): ()) -> Result<Well, Problem> {
+    lobby.well().await?;
     Ok(Well)
 }
 

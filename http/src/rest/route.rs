@@ -105,6 +105,11 @@ impl Lobby {
         self.gate.log_in(name, password, source.0).await
     }
 
+    /// Whether the node can do its work.
+    pub(crate) async fn well(&self) -> Result<(), Problem> {
+        self.gate.well().await
+    }
+
     /// The OpenAPI document.
     pub(crate) fn document(&self) -> String {
         self.document.get().cloned().unwrap_or_default()

@@ -134,7 +134,7 @@ impl Face {
         let check = |text: &str| {
             if text.contains("permit") { Err("house rules only forbid".to_owned()) } else { Ok(Arc::new(NoHouseRules) as samverkan_http::access::House) }
         };
-        let gate = Arc::new(Gate::new(handle.clone(), entropy(), Arc::new(NoHouseRules), Box::new(check)));
+        let gate = Arc::new(Gate::new(handle.clone(), entropy(), Box::new(check)));
         Self { router: rest::router(Arc::clone(&gate)), gate, handle, world, time, _folder: folder }
     }
 

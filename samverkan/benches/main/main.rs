@@ -1,7 +1,7 @@
 //! Benchmarks of the main job: two real nodes on this machine, driven over REST as members drive them.
 //!
 //! `exchange` measures throughput, latency, memory and start-up; `growth` compares a node with 10,000 records to one
-//! with 1,000,000. Each figure is one JSON object on a line of its own, with its target, and where there is a physical
+//! with 1,000,000; `postgres` compares a node on PostgreSQL to one on its file. Each figure is one JSON object on a line of its own, with its target, and where there is a physical
 //! limit, that limit measured in the same run. Nothing is printed that was not measured.
 
 mod fill;
@@ -26,7 +26,8 @@ fn main() -> ExitCode {
             match name {
                 "exchange" => measure::exchange(&mut figures, quick).await,
                 "growth" => measure::growth(&mut figures, quick).await,
-                other => Err(format!("there is no benchmark `{other}`: exchange, growth").into()),
+                "postgres" => measure::postgres(&mut figures, quick).await,
+                other => Err(format!("there is no benchmark `{other}`: exchange, growth, postgres").into()),
             }
         })
     });

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::pair::{Member, Outcome, Pair, text};
+use crate::pair::{self, Member, Outcome, Pair, text};
 use crate::{fill, limit};
 
 /// Releases under way at once when throughput is measured: enough that none of a node's parts waits for another.
@@ -82,6 +82,45 @@ pub(crate) async fn exchange(figures: &mut Figures, quick: bool) -> Outcome {
     tokio::time::sleep(Duration::from_secs(5)).await;
     figures.print("idle.rss_mib", pair.a.resident_mib()?, "MiB", "<= 40", None);
     pair.stop().await
+}
+
+/// The same exchange with both nodes on their files, and then on PostgreSQL, and then with a second process at the sender.
+pub(crate) async fn postgres(figures: &mut Figures, quick: bool) -> Outcome {
+    let server = pair::server().ok_or("no server is told: run it by `cargo xtask bench postgres`")?;
+    let folder = Folder::new("postgres")?;
+    let mut pair = Pair::start(&folder.0).await?;
+    let count = if quick { 1_000 } else { 10_000 };
+    eprintln!("on files");
+    let files = warm_rate(&pair, count).await?;
+    figures.print("postgres.sqlite_records_per_s", files, "1/s", "", None);
+    pair.stop().await?;
+    for node in [&pair.a, &pair.b] {
+        node.move_store(&pair::scratch(&server, &node.org.replace('-', "_"))?)?;
+    }
+    pair.start_again().await?;
+    eprintln!("on PostgreSQL");
+    let database = warm_rate(&pair, count).await?;
+    figures.print("postgres.records_per_s", database, "1/s", "", None);
+    figures.print("postgres.share_of_sqlite", database / files, "share", ">= 0.60", None);
+
+    eprintln!("with two processes at the sender");
+    let mut twin = pair.a.twin(&folder.0)?;
+    twin.start().await?;
+    let there = pair.second_officer.at(&twin)?;
+    // The first request makes the connection that all others share.
+    there.get("/agreements/bench").await?;
+    pair.second_officer = there;
+    let both = warm_rate(&pair, count).await?;
+    figures.print("postgres.two_processes_per_s", both, "1/s", "", None);
+    figures.print("postgres.two_to_one", both / database, "ratio", ">= 1.0", None);
+    twin.stop().await?;
+    pair.stop().await
+}
+
+/// The rate at which records cross, once caches are warm.
+async fn warm_rate(pair: &Pair, count: usize) -> Outcome<f64> {
+    throughput(pair, &prepare(pair, 500).await?).await?;
+    throughput(pair, &prepare(pair, count).await?).await
 }
 
 /// Two pairs, one with few records and one with many, measured in turns: what else the machine does meets both alike.

@@ -51,6 +51,7 @@ fn every_verb_teaches_by_example() {
         "samverkan ledger",
         "samverkan peer",
         "samverkan config",
+        "samverkan store",
     ];
     for (path, help) in all() {
         let grouped = groups.iter().any(|group| path.starts_with(&format!("{group} ")));
@@ -83,6 +84,7 @@ fn the_verbs_are_those_that_are_promised() {
         "ledger",
         "peer",
         "config",
+        "store",
         "completions",
         "status",
     ];

@@ -92,6 +92,49 @@ impl Node {
         Ok(())
     }
 
+    /// Moves the store to a database, and configures the node for it. Gives what the command told.
+    pub(crate) fn move_store(&self, database: &str) -> Outcome<Value> {
+        let moved = Command::new(PROGRAM).args(["--json", "store", "move", "--to", database, "--data"]).arg(&self.data).output()?;
+        if !moved.status.success() {
+            return Err(String::from_utf8_lossy(&moved.stderr).into_owned().into());
+        }
+        self.configure(&format!("database = \"{database}\"\n"))?;
+        Ok(serde_json::from_slice(&moved.stdout)?)
+    }
+
+    /// Sets keys of the store in the configuration, in place of what they were.
+    pub(crate) fn configure(&self, keys: &str) -> Outcome {
+        let path = self.data.join("samverkan.toml");
+        let names: Vec<&str> = keys.lines().filter_map(|line| line.split_once(" =")).map(|(name, _)| name).collect();
+        let text = fs::read_to_string(&path)?;
+        let kept: Vec<&str> = text.lines().filter(|line| !names.iter().any(|name| line.starts_with(&format!("{name} =")))).collect();
+        Ok(fs::write(&path, kept.join("\n").replace("[store]\n", &format!("[store]\n{keys}")) + "\n")?)
+    }
+
+    /// A second process for the same organisation: the same keys and store, on ports of its own.
+    pub(crate) fn twin(&self, folder: &Path) -> Outcome<Self> {
+        let data = folder.join(format!("{}-twin", self.org));
+        fs::create_dir(&data)?;
+        for file in fs::read_dir(&self.data)? {
+            let file = file?;
+            if file.file_type()?.is_file() {
+                fs::copy(file.path(), data.join(file.file_name()))?;
+            }
+        }
+        let path = data.join("samverkan.toml");
+        let text = fs::read_to_string(&path)?;
+        let ours: Vec<String> =
+            text.lines().map(|line| if line.starts_with("listen =") { "listen = \"127.0.0.1:0\"".to_owned() } else { line.to_owned() }).collect();
+        fs::write(&path, ours.join("\n") + "\n")?;
+        Ok(Self { org: self.org, data, fingerprint: self.fingerprint.clone(), password: self.password.clone(), process: None, url: String::new() })
+    }
+
+    /// What the node says when it does not start.
+    pub(crate) fn refusal(&self) -> Outcome<String> {
+        let refused = Command::new("timeout").arg("20").arg(PROGRAM).args(["serve", "--data"]).arg(&self.data).output()?;
+        if refused.status.success() { Err("the node started".into()) } else { Ok(String::from_utf8_lossy(&refused.stderr).into_owned()) }
+    }
+
     /// Ends the process at once, as a power cut would: it gets no chance to put anything in order.
     pub(crate) fn kill(&mut self) -> Outcome {
         if let Some(mut process) = self.process.take() {
@@ -145,6 +188,33 @@ impl Drop for Node {
     }
 }
 
+/// The database server for tests, where there is one.
+pub(crate) fn server() -> Option<String> {
+    let server = std::env::var_os("SAMVERKAN_TEST_POSTGRES").and_then(|server| server.into_string().ok());
+    if server.is_none() {
+        println!("not run: no server is told in SAMVERKAN_TEST_POSTGRES; `cargo xtask postgres -- COMMAND` gives one");
+    }
+    server
+}
+
+/// A new database on it, and its address.
+pub(crate) fn scratch(server: &str, name: &str) -> Outcome<String> {
+    let name = format!("{name}_{}", std::process::id());
+    psql(server, &format!("DROP DATABASE IF EXISTS {name}"))?;
+    psql(server, &format!("CREATE DATABASE {name}"))?;
+    let (address, _) = server.rsplit_once('/').ok_or("the server's address names no database")?;
+    Ok(format!("{address}/{name}"))
+}
+
+/// What a database answers.
+pub(crate) fn psql(address: &str, question: &str) -> Outcome<String> {
+    let out = Command::new("psql").args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-d", address, "-c", question]).output()?;
+    if !out.status.success() {
+        return Err(format!("{question}: {}", String::from_utf8_lossy(&out.stderr)).into());
+    }
+    Ok(String::from_utf8(out.stdout)?.trim().to_owned())
+}
+
 /// A member's session.
 #[derive(Clone)]
 pub(crate) struct Member {
@@ -162,6 +232,11 @@ pub(crate) fn text(value: &Value, key: &str) -> String {
 }
 
 impl Member {
+    /// The same session at another process of the same node.
+    pub(crate) fn at(&self, node: &Node) -> Outcome<Self> {
+        Ok(Self { client: node.client()?, url: node.url.clone(), secret: self.secret.clone() })
+    }
+
     pub(crate) async fn get(&self, path: &str) -> Outcome<Value> {
         self.send(self.client.get(format!("{}/api/v1{path}", self.url))).await
     }
@@ -286,6 +361,14 @@ impl Pair {
     pub(crate) async fn stop(&mut self) -> Outcome {
         self.a.stop().await?;
         self.b.stop().await
+    }
+
+    /// Members of the first node go on with their sessions, over new connections.
+    pub(crate) fn renew(&mut self) -> Outcome {
+        for member in [&mut self.author, &mut self.officer, &mut self.second_officer] {
+            *member = member.at(&self.a)?;
+        }
+        Ok(())
     }
 
     /// Starts both nodes again; members go on with the sessions they have, over new connections.

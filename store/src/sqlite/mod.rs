@@ -5,6 +5,7 @@
 //! when it returns. The invariant: once SQLite has given up a transaction, nothing is committed until the caller has
 //! taken note of it, and after a failure to write or to synchronise nothing is committed any more.
 
+mod departure;
 mod open;
 mod read;
 mod row;

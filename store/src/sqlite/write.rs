@@ -435,7 +435,7 @@ fn shelter(before: usize) -> StoreResult<i64> {
 struct SignatureColumns<'r> {
     ed25519: Option<&'r [u8]>,
     ml_dsa_65: Option<&'r [u8]>,
-    inclusion: Option<Vec<u8>>,
+    inclusion: Option<&'r [u8]>,
 }
 
 impl<'r> SignatureColumns<'r> {
@@ -443,13 +443,13 @@ impl<'r> SignatureColumns<'r> {
         Self {
             ed25519: Some(&signatures.ed25519),
             ml_dsa_65: Some(signatures.ml_dsa_65.as_slice()),
-            inclusion: signatures.inclusion.as_ref().map(Inclusion::to_bytes),
+            inclusion: signatures.inclusion.as_ref().map(Inclusion::as_bytes),
         }
     }
 
     /// Bytes in all.
     fn length(&self) -> usize {
         let length = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
-        length(self.ed25519) + length(self.ml_dsa_65) + length(self.inclusion.as_deref())
+        length(self.ed25519) + length(self.ml_dsa_65) + length(self.inclusion)
     }
 }

@@ -5,7 +5,7 @@
 //! peer. Afterwards nothing of it is held, the refusal is written down, and what an honest peer sends is taken in. Some
 //! belong to the classes of byzantine faults in other systems; the name says which.
 
-#![expect(clippy::unwrap_used, reason = "a test that goes wrong should stop")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that goes wrong should stop")]
 
 mod answers;
 mod parcels;

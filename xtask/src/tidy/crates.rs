@@ -22,7 +22,7 @@ const EDGES: &[(&str, &[&str], &[&str])] = &[
 ];
 
 /// What the pure rooms never depend on, through however many others.
-const OUTSIDE: &[&str] = &["axum", "hyper", "mio", "openssl", "reqwest", "rusqlite", "rustls", "tokio"];
+const OUTSIDE: &[&str] = &["axum", "hyper", "mio", "openssl", "reqwest", "rusqlite", "rustls", "tokio", "tokio-postgres"];
 
 const REASONS: &str = "docs/decisions/0006-dependencies.md";
 

@@ -1,0 +1,236 @@
+//! A PostgreSQL of our own for tests and measurements: a primary and a synchronous standby, under `target/postgres`.
+//!
+//! `cargo xtask postgres -- COMMAND` starts both, runs the command with their addresses in its environment, and stops
+//! them. Nothing listens on a network; everybody comes by a socket in the same folder. A server that dies is started
+//! again, as a service manager would, so that a test may kill it. Nothing of an installed PostgreSQL is touched but its
+//! programs.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::shell::{line, output, root, run as run_to_end};
+
+/// The oldest version that the store takes, and the one in Debian.
+const VERSION: &str = "15";
+
+/// The user as whom the servers run if we are root, which PostgreSQL refuses to be.
+const USER: &str = "postgres";
+
+/// Tells tests where the primary is, and the standby.
+const PRIMARY_VARIABLE: &str = "SAMVERKAN_TEST_POSTGRES";
+const STANDBY_VARIABLE: &str = "SAMVERKAN_TEST_POSTGRES_STANDBY";
+
+/// How long a server may take to answer: it is asked so often, with so long between.
+const TRIES: u32 = 600;
+const BETWEEN: Duration = Duration::from_millis(50);
+
+/// The command to run beside the servers.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Postgres {
+    /// What to run, with its arguments
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+    command: Vec<String>,
+}
+
+pub(crate) fn run(args: &Postgres) -> Result<()> {
+    let servers = Servers::start(true)?;
+    let mut words = args.command.iter();
+    let mut command = Command::new(words.next().context("there is nothing to run")?);
+    command.args(words).current_dir(root());
+    run_to_end(servers.tell(&mut command))
+}
+
+/// A primary, and its standby where there is one, for as long as this lives.
+pub(crate) struct Servers {
+    folder: PathBuf,
+    standby: Option<Server>,
+    _primary: Server,
+}
+
+impl Servers {
+    /// Makes them anew and starts them. Installs PostgreSQL if it is missing and we may.
+    pub(crate) fn start(standby: bool) -> Result<Self> {
+        let programs = programs()?;
+        let folder = root().join("target/postgres");
+        if folder.exists() {
+            fs::remove_dir_all(&folder).context("the servers of another run are still there")?;
+        }
+        fs::create_dir_all(&folder)?;
+        let owner = Owner::choose(&folder)?;
+        let primary = folder.join("primary");
+        eprintln!("$ a PostgreSQL of our own in {}", folder.display());
+        quiet(
+            owner
+                .run(&programs.join("initdb"))
+                .args(["--username=samverkan", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "-D"])
+                .arg(&primary),
+        )?;
+        settle(&primary, &folder, 5432)?;
+        let first = Server::start(&owner, &programs, &primary)?;
+        ready(&folder, 5432, "SELECT 1")?;
+        let standby = if standby { Some(follow(&owner, &programs, &folder)?) } else { None };
+        Ok(Self { folder, standby, _primary: first })
+    }
+
+    /// Puts the servers' addresses into a command's environment.
+    pub(crate) fn tell<'c>(&self, command: &'c mut Command) -> &'c mut Command {
+        command.env(PRIMARY_VARIABLE, address(&self.folder, 5432));
+        if self.standby.is_some() {
+            command.env(STANDBY_VARIABLE, address(&self.folder, 5433));
+        }
+        command
+    }
+}
+
+/// Makes a standby of the primary, and has the primary wait for it from then on.
+fn follow(owner: &Owner, programs: &Path, folder: &Path) -> Result<Server> {
+    let standby = folder.join("standby");
+    let primary = format!("host={} port=5432 user=samverkan application_name=standby", folder.display());
+    quiet(
+        owner.run(&programs.join("pg_basebackup")).args(["--write-recovery-conf", "--checkpoint=fast", "--no-sync", "-D"]).arg(&standby).args(["-d", &primary]),
+    )?;
+    settle(&standby, folder, 5433)?;
+    let server = Server::start(owner, programs, &standby)?;
+    ask(folder, 5432, "ALTER SYSTEM SET synchronous_standby_names = '*'")?;
+    ask(folder, 5432, "SELECT pg_reload_conf()")?;
+    ready(folder, 5432, "SELECT 1 / count(*) FROM pg_stat_replication WHERE sync_state = 'sync'")?;
+    Ok(server)
+}
+
+fn address(folder: &Path, port: u16) -> String {
+    let host = folder.display().to_string().replace('/', "%2F");
+    format!("postgres://samverkan@{host}:{port}/postgres")
+}
+
+/// Where Debian puts the programs.
+fn programs() -> Result<PathBuf> {
+    let programs = PathBuf::from(format!("/usr/lib/postgresql/{VERSION}/bin"));
+    if !programs.join("initdb").exists() {
+        let install = format!("apt-get install --yes --no-install-recommends postgresql-{VERSION}");
+        run_to_end(line(&install).env("DEBIAN_FRONTEND", "noninteractive"))
+            .with_context(|| format!("PostgreSQL {VERSION} is missing; to install it, as root: {install}"))?;
+    }
+    Ok(programs)
+}
+
+/// As whom the servers run.
+enum Owner {
+    /// Whoever runs this.
+    Same,
+    /// Another, because this is root.
+    Other,
+}
+
+impl Owner {
+    /// Gives the folder to whoever will run the servers.
+    fn choose(folder: &Path) -> Result<Self> {
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o755))?;
+        if fs::metadata(folder)?.uid() != 0 {
+            return Ok(Self::Same);
+        }
+        let id = |flag: &str| -> Result<u32> { Ok(output(Command::new("id").args([flag, USER]))?.trim().parse()?) };
+        chown(folder, Some(id("-u")?), Some(id("-g")?)).context("the folder cannot be given to the user postgres")?;
+        Ok(Self::Other)
+    }
+
+    fn run(&self, program: &Path) -> Command {
+        // Whatever becomes of us, the servers do not outlive us.
+        let mut command = Command::new("setpriv");
+        command.arg("--pdeathsig=QUIT");
+        if matches!(self, Self::Other) {
+            command.args([&format!("--reuid={USER}"), &format!("--regid={USER}"), "--init-groups"]);
+        }
+        command.arg("--").arg(program).current_dir("/");
+        command
+    }
+}
+
+/// Writes what differs from the defaults. That what is confirmed is on the disk is the default, and stays so.
+fn settle(data: &Path, sockets: &Path, port: u16) -> Result<()> {
+    let path = data.join("postgresql.conf");
+    let before = fs::read_to_string(&path)?;
+    let ours = format!(
+        "\nlisten_addresses = ''\nunix_socket_directories = '{}'\nport = {port}\nmax_connections = 60\nshared_buffers = 256MB\n\
+         max_wal_size = 2GB\nlogging_collector = off\nlog_line_prefix = '%m [%p] '\n",
+        sockets.display()
+    );
+    fs::write(&path, before + &ours).with_context(|| format!("{} cannot be written", path.display()))
+}
+
+/// A server, started again whenever it ends, until this is dropped.
+struct Server {
+    stop: Arc<AtomicBool>,
+    child: Arc<Mutex<Child>>,
+    keeper: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    fn start(owner: &Owner, programs: &Path, data: &Path) -> Result<Self> {
+        let log = fs::File::create(data.with_extension("log"))?;
+        let mut command = owner.run(&programs.join("postgres"));
+        command.arg("-D").arg(data).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        let child = Arc::new(Mutex::new(command.spawn().context("postgres does not start")?));
+        let stop = Arc::new(AtomicBool::new(false));
+        let keeper = std::thread::spawn({
+            let (child, stop) = (Arc::clone(&child), Arc::clone(&stop));
+            move || {
+                while !stop.load(Ordering::Relaxed) {
+                    pause();
+                    let mut child = child.lock().unwrap_or_else(PoisonError::into_inner);
+                    if !stop.load(Ordering::Relaxed) && matches!(child.try_wait(), Ok(Some(_))) {
+                        // If it cannot be started now, what is left of the one before is in its way; the next time will do.
+                        if let Ok(again) = command.spawn() {
+                            *child = again;
+                        }
+                    }
+                }
+            }
+        });
+        Ok(Self { stop, child, keeper: Some(keeper) })
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(keeper) = self.keeper.take() {
+            _ = keeper.join();
+        }
+        let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
+        // An immediate shutdown: the folder is made anew by the next run.
+        _ = Command::new("kill").args(["-QUIT", &child.id().to_string()]).status();
+        _ = child.wait();
+    }
+}
+
+/// Waits until the server answers a question without an error.
+fn ready(sockets: &Path, port: u16, question: &str) -> Result<()> {
+    for _ in 0..TRIES {
+        if ask(sockets, port, question).is_ok() {
+            return Ok(());
+        }
+        pause();
+    }
+    bail!("the server in {} does not come up; its log is beside it", sockets.display())
+}
+
+fn ask(sockets: &Path, port: u16, question: &str) -> Result<String> {
+    output(Command::new("psql").args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-d", &address(sockets, port), "-c", question]).stderr(Stdio::null()))
+}
+
+fn quiet(command: &mut Command) -> Result<()> {
+    output(command).map(|_| ())
+}
+
+#[expect(clippy::disallowed_methods, reason = "a server is asked again and again until it is there, for a time that ends")]
+fn pause() {
+    std::thread::sleep(BETWEEN);
+}
