@@ -12,6 +12,7 @@ use format::{OrgId, RecordId, Signed, Timestamp};
 use policy::house::HouseRules;
 use policy::release::{self, Approval, Condition, Countries, Decision, Grant, PassingOn, Release};
 
+use super::directory::wrong_state;
 use super::who_has::on_its_way_or_there;
 use crate::command::{Outcome, Refusal};
 use crate::entry::{Event, RefusedTo};
@@ -102,7 +103,10 @@ impl<S: Store> Node<S> {
     pub(crate) fn release(&mut self, record: &RecordId, now: Timestamp) -> Result<(Outcome, Plan), Refusal> {
         let mut row = self.own_record(record)?;
         if row.stage != Stage::Approved {
-            return Err(Refusal::Forbidden(vec![policy::reason::Reason::WrongStage { stage: row.stage }]));
+            return Err(wrong_state(
+                format!("{} är ingen godkänd handling hos {}", row.number, self.me.org()),
+                format!("{} is not an approved record of {}", row.number, self.me.org()),
+            ));
         }
         let header = header_of(&row)?;
         let (permitted, refused) = self.weigh_audience(&row, &header, now)?;

@@ -69,26 +69,26 @@ pub(crate) fn batches(shelf: &mut Shelf, subject: &Subject<'_>) {
     bad(
         "batch-signed-alone",
         "bad-signature",
-        &two.message(subject.context, subject.payload.as_bytes(), beside(&[sound.clone()])).encoded(),
+        &two.message(subject.context, subject.payload.as_bytes(), beside(std::slice::from_ref(&sound))).encoded(),
         "The signatures are over the statement itself, and it has a proof.",
     );
     bad("batch-without-proof", "bad-signature", &two.with(cbor::map(&[])), "The signatures are those of a batch, and the proof is left out.");
     bad(
         "batch-context-of-one",
         "bad-signature",
-        &two.message(subject.context, &root_bytes(&two.root, 2), beside(&[sound.clone()])).encoded(),
+        &two.message(subject.context, &root_bytes(&two.root, 2), beside(std::slice::from_ref(&sound))).encoded(),
         "The root is signed in the context of a single statement.",
     );
     bad(
         "batch-size-unsigned",
         "bad-signature",
-        &two.message(&two.context, &two.root, beside(&[sound.clone()])).encoded(),
+        &two.message(&two.context, &two.root, beside(std::slice::from_ref(&sound))).encoded(),
         "The root is signed without the size.",
     );
     bad(
         "batch-size-other",
         "bad-signature",
-        &two.message(&two.context, &root_bytes(&two.root, 3), beside(&[sound.clone()])).encoded(),
+        &two.message(&two.context, &root_bytes(&two.root, 3), beside(std::slice::from_ref(&sound))).encoded(),
         "The root is signed with another size.",
     );
     bad("batch-path-other", "bad-signature", &with(proof(2, 0, &[two.root])), "The path leads to another root.");
