@@ -87,8 +87,26 @@ pub struct RecordQuery {
 /// The most rows in one page.
 pub const MAX_PAGE: usize = 200;
 
+/// What an act is about to ask, record by record.
+#[derive(Debug, Clone, Copy)]
+pub enum Next<'a> {
+    /// Records that may leave: each with its content.
+    Leaving(&'a [RecordId]),
+    /// Records that a peer has confirmed: where copies of each are.
+    Confirmed(&'a [RecordId]),
+    /// Records that have arrived: whether they, their numbers or their recalls are here.
+    Arriving(&'a [(RecordId, RecordNumber)]),
+}
+
 /// Reading what is kept.
 pub trait Reader: Send {
+    /// Says what will be asked next, so that a store that is a journey away can fetch it in one. It changes no answer.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn look_ahead(&self, _: &Next<'_>) -> StoreResult<()> {
+        Ok(())
+    }
     /// What a node loads when it starts.
     fn opening(&self) -> StoreResult<Opening>;
     /// A record by id.

@@ -159,7 +159,7 @@ fn settle(data: &Path, sockets: &Path, port: u16) -> Result<()> {
     let before = fs::read_to_string(&path)?;
     let ours = format!(
         "\nlisten_addresses = ''\nunix_socket_directories = '{}'\nport = {port}\nmax_connections = 60\nshared_buffers = 256MB\n\
-         max_wal_size = 2GB\nlogging_collector = off\nlog_line_prefix = '%m [%p] '\n",
+         max_wal_size = 2GB\nwal_keep_size = 2GB\nlogging_collector = off\nlog_line_prefix = '%m [%p] '\n",
         sockets.display()
     );
     fs::write(&path, before + &ours).with_context(|| format!("{} cannot be written", path.display()))

@@ -12,12 +12,13 @@ use format::receipt::{ItemResult, Receipt};
 use format::verify::{KeyDirectory, Reject, Verified, verify};
 use format::{OrgId, Signed, Timestamp};
 
+use super::dispatch::records_among;
 use super::receive::{Answer, read_continued, receipt_key};
 use crate::command::Refusal;
 use crate::entry::Event;
 use crate::node::{Node, Plan, ledger_name};
 use crate::planted::{Bug, planted};
-use crate::ports::Store;
+use crate::ports::{Next, Store};
 use crate::rows::{Change, HoldingRow, HoldingState, Outgoing, ParcelRow, PeerRow, StatementKind, StatementRow, Suspicion};
 use crate::state::Directory;
 
@@ -113,6 +114,7 @@ impl<S: Store> Node<S> {
         };
         let mut plan = Plan::default();
         let (mut accepted, mut refused) = (0, 0);
+        self.store.look_ahead(&Next::Confirmed(&records_among(parcel.items.iter().map(|item| &item.what))))?;
         for (outcome, item) in receipt.outcomes.iter().zip(&parcel.items) {
             match outcome.result {
                 ItemResult::Accepted => accepted += 1,

@@ -25,7 +25,7 @@ use crate::command::Refusal;
 use crate::entry::Event;
 use crate::node::{Identity, Node, Plan};
 use crate::planted::{Bug, planted};
-use crate::ports::{Reader, Store, StoreError, StoreResult};
+use crate::ports::{Next, Reader, Store, StoreError, StoreResult};
 use crate::released::{Recipient, Released};
 use crate::rows::{Change, HoldingRow, HoldingState, Outgoing, OutgoingRow, ParcelItem, ParcelRow, PeerRow, RecordRow, StatementKind};
 use crate::state::{Directory, LedgerTree};
@@ -248,6 +248,7 @@ impl<S: Store> Node<S> {
         let (mut items, mut bytes) = (Vec::new(), Vec::new());
         let mut size = 0;
         let rows = if self.state.queued.get(&peer).copied().unwrap_or(0) == 0 { Vec::new() } else { self.store.outgoing(&peer, MAX_ITEMS)? };
+        self.store.look_ahead(&Next::Leaving(&records_among(rows.iter().map(|row| &row.what))))?;
         for row in rows {
             if size >= TARGET_SIZE || items.len() >= MAX_ITEMS {
                 break;
@@ -431,7 +432,16 @@ impl<S: Store> Node<S> {
     }
 }
 
+/// The records among what waits, or was sent.
+pub(super) fn records_among<'a>(what: impl Iterator<Item = &'a Outgoing>) -> Vec<RecordId> {
+    what.filter_map(|what| if let Outgoing::Record(id) = what { Some(*id) } else { None }).collect()
+}
+
 fn sent_event(parcel: &ParcelRow) -> Event {
-    let records = parcel.items.iter().filter_map(|item| if let Outgoing::Record(id) = &item.what { Some(*id) } else { None });
-    Event::Sent { peer: parcel.peer.clone(), sequence: parcel.sequence, parcel: parcel.digest, records: records.collect() }
+    Event::Sent {
+        peer: parcel.peer.clone(),
+        sequence: parcel.sequence,
+        parcel: parcel.digest,
+        records: records_among(parcel.items.iter().map(|item| &item.what)),
+    }
 }

@@ -11,7 +11,7 @@ use format::receipt::Notice;
 use format::record::{ConsentAct, ConsentContent, Content, Header, Kind, Salted};
 use format::seal::SealFault;
 use format::verify::{Reject, Verified, Verifier};
-use format::{OrgId, RecordId, stix};
+use format::{OrgId, RecordId, RecordNumber, stix};
 use policy::release::Grant;
 
 use crate::node::Identity;
@@ -89,6 +89,13 @@ pub(super) enum InboundItem {
     Agreement(Box<Verified<Agreement>>),
     Withdrawal(Box<Verified<Withdrawal>>),
     Notice(Box<Verified<Notice>>),
+}
+
+impl InboundItem {
+    /// The record that it is, if it is one, and its number.
+    pub(super) fn record(&self) -> Option<(RecordId, RecordNumber)> {
+        if let Self::Record(record) = self { Some((RecordId(record.header.digest()), record.header.value().number.clone())) } else { None }
+    }
 }
 
 /// A verified record with its content and what permits its sender to pass it on.

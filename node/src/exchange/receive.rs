@@ -25,7 +25,7 @@ use crate::command::Refusal;
 use crate::entry::{Actor, Event};
 use crate::node::{Node, Plan, ledger_name};
 use crate::planted::{Bug, planted};
-use crate::ports::Store;
+use crate::ports::{Next, Store};
 use crate::rows::{Change, Condition, PeerRow, PieceRow, RecordRow, SeenCheckpoint, Stage, StatementKind, StatementRow, Suspicion};
 use crate::vault::Part;
 
@@ -114,6 +114,8 @@ impl<S: Store> Node<S> {
         let (theirs, seen) = (checkpoint, state.receipted_size);
         let actor = Actor::Organisation(from.clone());
         let mut outcomes = Vec::with_capacity(named.len());
+        let arriving: Vec<_> = inbound.items.iter().filter_map(InboundItem::record).collect();
+        self.store.look_ahead(&Next::Arriving(&arriving))?;
         for (item, named) in inbound.items.into_iter().zip(named) {
             // Each item is kept before the next is weighed: a recall can follow its record in one parcel.
             let mut plan = Plan::default();

@@ -7,6 +7,7 @@ use node::rows::StatementRow;
 use rusqlite::Row;
 use rusqlite::types::ValueRef;
 
+use super::ahead::Ahead;
 use super::open::OpenError;
 use super::road::{Database, Road};
 use super::row::Value;
@@ -106,7 +107,7 @@ impl Postgres {
     pub(crate) fn open_half(database: &Database) -> Result<Self, OpenError> {
         let wire = Wire::open(Road::new(database)?)?;
         schema::migrate(&wire)?;
-        Ok(Self { wire, access: Writer::default() })
+        Ok(Self { wire, ahead: Ahead::default(), access: Writer::default() })
     }
 
     /// The mark of a move that was begun into this database and not finished.

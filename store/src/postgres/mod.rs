@@ -5,6 +5,7 @@
 //! database, and ends with it. A batch is a savepoint in it. The invariant: whoever has the turn knows every commit
 //! before it, and whatever happens to a process or its connection, the server ends its turn and keeps nothing of it.
 
+mod ahead;
 mod arrival;
 mod checks;
 mod fellows;
@@ -29,6 +30,7 @@ pub use fellows::PostgresFellows;
 pub use open::OpenError;
 pub use road::Database;
 
+use ahead::Ahead;
 use wire::Wire;
 
 /// Begins a turn: a transaction with the one lock under which a process decides ("Samv", 0). What follows sees every
@@ -42,6 +44,7 @@ const SCRUB: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Postgres<Access = Writer> {
     wire: Wire,
+    ahead: Ahead,
     access: Access,
 }
 
@@ -106,6 +109,7 @@ impl Store for Postgres {
             return Err(StoreError::Conflict { expected: batch.expected, actual: self.access.size });
         }
         let steps = write::steps(batch, self.access.saved)?;
+        self.ahead.forget(batch);
         let sent = self.wire.carry_out(&steps);
         sent.inspect_err(|error| self.after_failed_act(error))?;
         self.access.saved = true;
@@ -129,6 +133,7 @@ impl Store for Postgres {
                 if ended.is_err() {
                     self.forget();
                 } else {
+                    self.ahead.clear();
                     self.access.turn = Turn::None;
                     self.access.saved = false;
                     self.wire.hold(false);
@@ -148,6 +153,7 @@ impl Store for Postgres {
 impl Postgres {
     /// Undoes what a failed batch left. If the server cannot, it has given up the turn as a whole.
     fn after_failed_act(&mut self, error: &StoreError) {
+        self.ahead.clear();
         let undone = !matches!(error, StoreError::Away(_)) && self.wire.run("ROLLBACK TO act").is_ok();
         if undone {
             self.access.saved = true;
@@ -163,6 +169,7 @@ impl Postgres {
             self.wire.cut("an act failed, and could not be undone");
         }
         self.wire.hold(false);
+        self.ahead.clear();
         self.access.turn = Turn::None;
         self.access.saved = false;
         self.access.news = turn::Written::default();
@@ -171,13 +178,16 @@ impl Postgres {
 
     /// Writes the table of keys anew, without those that were destroyed. Unlike a deletion or an ordinary vacuum, that
     /// leaves nothing of them in the database's files. It waits for whoever reads a key, so it is not done at every turn.
+    ///
+    /// WHY: not `VACUUM FULL`, which copies dead rows too while an old snapshot could still see them. A column that gets
+    /// its own type by way of an expression has the rows copied that live now, and no others.
     fn scrub(&mut self) {
         let Scrub { due, last } = &mut self.access.scrub;
         if !*due || last.is_some_and(|last| last.elapsed() < SCRUB) {
             return;
         }
         *last = Some(Instant::now());
-        match self.wire.run("VACUUM (FULL) content_key") {
+        match self.wire.run("ALTER TABLE content_key ALTER wrapped TYPE bytea USING wrapped || ''::bytea") {
             Ok(()) => *due = false,
             Err(error) => tracing::warn!(%error, "destroyed keys stay in the database's files until a later commit"),
         }

@@ -7,6 +7,7 @@ use std::io;
 
 use node::ports::{Reader as _, StoreError, StoreResult};
 
+use super::ahead::Ahead;
 use super::checks::Unsafe;
 use super::road::Database;
 use super::{Postgres, PostgresReader, ReadOnly, Scrub, Turn, Writer};
@@ -96,7 +97,7 @@ impl Postgres {
     /// # Errors
     /// The server cannot be reached or relied on any more.
     pub fn reader(&self) -> StoreResult<PostgresReader> {
-        Ok(Postgres { wire: self.wire.another()?, access: ReadOnly(()) })
+        Ok(Postgres { wire: self.wire.another()?, ahead: Ahead::default(), access: ReadOnly(()) })
     }
 }
 

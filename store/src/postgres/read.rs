@@ -4,14 +4,14 @@
 //! only on which filters are set. The invariant: a row is given whole and checked, or not at all; a header that does
 //! not hash to its id is reported as corrupt.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use format::batch::Inclusion;
 use format::merkle::Hash;
 use format::record::Kind;
 use format::{Digest, OrgId, RecordId, RecordNumber, Timestamp};
-use node::ports::{Counts, MAX_PAGE, Opening, Reader, RecordQuery, StoreError, StoreResult};
+use node::ports::{Counts, MAX_PAGE, Next, Opening, Reader, RecordQuery, StoreError, StoreResult};
 use node::rows::{
     ContentRow, CredentialRow, EntryRow, HoldingRow, MemberRow, Outgoing, OutgoingRow, ParcelRow, PeerRow, PieceRow, RecordRow, SeenCheckpoint, Signatures,
     Stage, StatementKind, StatementRow,
@@ -27,11 +27,22 @@ impl<Access: Send> Reader for Postgres<Access> {
         self.wire.in_one_state(|| opening(&self.wire))
     }
 
+    fn look_ahead(&self, next: &Next<'_>) -> StoreResult<()> {
+        if self.wire.is_held() { self.ahead.fetch(&self.wire, next) } else { Ok(()) }
+    }
+
     fn record(&self, id: &RecordId) -> StoreResult<Option<RecordRow>> {
+        if let Some(known) = self.ahead.record(id) {
+            return Ok(known);
+        }
         self.wire.first("SELECT * FROM whole_record WHERE id = $1", &[id.into()], record)
     }
 
     fn record_by_number(&self, number: &RecordNumber, version: Option<u32>) -> StoreResult<Option<RecordRow>> {
+        if let Some(known) = self.ahead.versions(number) {
+            let newest = known.iter().map(|row| row.version).max();
+            return Ok(known.into_iter().find(|row| Some(row.version) == version.or(newest)));
+        }
         let by_number = number.as_str().into();
         match version {
             Some(version) => {
@@ -57,6 +68,9 @@ impl<Access: Send> Reader for Postgres<Access> {
     }
 
     fn versions(&self, number: &RecordNumber) -> StoreResult<Vec<RecordRow>> {
+        if let Some(known) = self.ahead.versions(number) {
+            return Ok(known);
+        }
         self.wire.all("SELECT * FROM whole_record WHERE number = $1 ORDER BY version, seq", &[number.as_str().into()], record)
     }
 
@@ -65,10 +79,16 @@ impl<Access: Send> Reader for Postgres<Access> {
     }
 
     fn tombstone(&self, id: &RecordId) -> StoreResult<Option<OrgId>> {
+        if let Some(known) = self.ahead.tombstone(id) {
+            return Ok(known);
+        }
         self.wire.first("SELECT org FROM tombstone WHERE id = $1", &[id.into()], |columns| columns.parsed())
     }
 
     fn content(&self, id: &RecordId) -> StoreResult<Option<ContentRow>> {
+        if let Some(known) = self.ahead.content(id) {
+            return Ok(known);
+        }
         let sql = "SELECT wrapped, ciphertext FROM record JOIN content_key ON content_key.record = seq JOIN header ON header.record = seq WHERE id = $1";
         self.wire.first(sql, &[id.into()], |columns| Ok(ContentRow { wrapped_key: columns.vec()?, ciphertext: columns.vec()? }))
     }
@@ -89,20 +109,12 @@ impl<Access: Send> Reader for Postgres<Access> {
     }
 
     fn holdings(&self, id: &RecordId) -> StoreResult<Vec<HoldingRow>> {
+        if let Some(known) = self.ahead.holdings(id) {
+            return Ok(known);
+        }
         let sql = "SELECT holder, via, state, sequence, evidence, reasons, since FROM holding
                    WHERE record = (SELECT seq FROM record WHERE id = $1) ORDER BY holder, via";
-        self.wire.all(sql, &[id.into()], |columns| {
-            Ok(HoldingRow {
-                record: *id,
-                holder: columns.parsed()?,
-                via: columns.parsed()?,
-                state: columns.code()?,
-                sequence: columns.optional(Columns::number)?,
-                evidence: columns.optional(Columns::digest)?,
-                reasons: stored::read_reasons(columns.text()?)?,
-                since: columns.time()?,
-            })
-        })
+        self.wire.all(sql, &[id.into()], |columns| holding(*id, columns))
     }
 
     fn outgoing(&self, peer: &OrgId, limit: usize) -> StoreResult<Vec<OutgoingRow>> {
@@ -276,6 +288,39 @@ pub(super) fn opening_statements(wire: &Wire, after: i64) -> StoreResult<Vec<Sta
     wire.all("SELECT kind, key, org, about, bytes, at FROM statement WHERE kind <= 3 AND seq > $1 ORDER BY seq", &[after.into()], statement)
 }
 
+/// Records by their ids, those that are there.
+pub(super) fn records_of(wire: &Wire, ids: &Value<'_>) -> StoreResult<Vec<RecordRow>> {
+    wire.all("SELECT * FROM whole_record WHERE id = ANY ($1)", std::slice::from_ref(ids), record)
+}
+
+pub(super) fn contents_of(wire: &Wire, ids: &Value<'_>) -> StoreResult<HashMap<RecordId, ContentRow>> {
+    let sql = "SELECT id, wrapped, ciphertext FROM record JOIN content_key ON content_key.record = seq JOIN header ON header.record = seq WHERE id = ANY ($1)";
+    let contents = wire.all(sql, std::slice::from_ref(ids), |columns| {
+        Ok((RecordId(columns.digest()?), ContentRow { wrapped_key: columns.vec()?, ciphertext: columns.vec()? }))
+    })?;
+    Ok(contents.into_iter().collect())
+}
+
+/// Copies of records, ordered by holder.
+pub(super) fn holdings_of(wire: &Wire, ids: &Value<'_>) -> StoreResult<Vec<HoldingRow>> {
+    let sql = "SELECT id, holder, via, state, sequence, evidence, reasons, since FROM record JOIN holding ON holding.record = seq WHERE id = ANY ($1)
+               ORDER BY holder, via";
+    wire.all(sql, std::slice::from_ref(ids), |columns| {
+        let id = RecordId(columns.digest()?);
+        holding(id, columns)
+    })
+}
+
+pub(super) fn tombstones_of(wire: &Wire, ids: &Value<'_>) -> StoreResult<Vec<(RecordId, OrgId)>> {
+    let sql = "SELECT id, org FROM tombstone WHERE id = ANY ($1)";
+    wire.all(sql, std::slice::from_ref(ids), |columns| Ok((RecordId(columns.digest()?), columns.parsed()?)))
+}
+
+/// Every version of some numbers, oldest first.
+pub(super) fn versions_of(wire: &Wire, numbers: &Value<'_>) -> StoreResult<Vec<RecordRow>> {
+    wire.all("SELECT * FROM whole_record WHERE number = ANY ($1) ORDER BY version, seq", std::slice::from_ref(numbers), record)
+}
+
 /// Statements of any kind after a place in the list of all, each with its place.
 pub(super) fn statements_after(wire: &Wire, after: i64, limit: usize) -> StoreResult<Vec<(i64, StatementRow)>> {
     let sql = "SELECT seq, kind, key, org, about, bytes, at FROM statement WHERE seq > $1 ORDER BY seq LIMIT $2";
@@ -343,6 +388,19 @@ fn signatures(columns: &mut Columns<'_>) -> StoreResult<Option<Signatures>> {
         (None, None, None) => Ok(None),
         _ => Err(corrupt("record", "one of two signatures is missing")),
     }
+}
+
+fn holding(record: RecordId, columns: &mut Columns<'_>) -> StoreResult<HoldingRow> {
+    Ok(HoldingRow {
+        record,
+        holder: columns.parsed()?,
+        via: columns.parsed()?,
+        state: columns.code()?,
+        sequence: columns.optional(Columns::number)?,
+        evidence: columns.optional(Columns::digest)?,
+        reasons: stored::read_reasons(columns.text()?)?,
+        since: columns.time()?,
+    })
 }
 
 fn outgoing(columns: &mut Columns<'_>) -> StoreResult<Outgoing> {

@@ -115,6 +115,10 @@ impl Wire {
         self.held.set(held);
     }
 
+    pub(super) fn is_held(&self) -> bool {
+        self.held.get()
+    }
+
     /// Connects again if the connection is lost.
     pub(super) fn reach(&self) -> StoreResult<()> {
         let mut link = self.link.borrow_mut();

@@ -1,0 +1,115 @@
+//! Looking ahead: what an act will ask next, fetched in one journey instead of hundreds.
+//!
+//! It holds answers for as long as nobody else can change them, which is within a turn, and gives each of them once. What
+//! this process writes itself takes away the answers that it changes. The invariant: an answer given from here is the one
+//! that the database would give.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use format::{OrgId, RecordId, RecordNumber};
+use node::ports::{Next, StoreResult};
+use node::rows::{Batch, Change, ContentRow, HoldingRow, RecordRow};
+
+use super::read;
+use super::row::Value;
+use super::wire::Wire;
+
+/// Answers to questions that were not asked yet. What is known to be absent has one too.
+#[derive(Debug, Default)]
+pub(super) struct Ahead(RefCell<Answers>);
+
+#[derive(Debug, Default)]
+struct Answers {
+    records: HashMap<RecordId, Option<RecordRow>>,
+    contents: HashMap<RecordId, Option<ContentRow>>,
+    holdings: HashMap<RecordId, Vec<HoldingRow>>,
+    tombstones: HashMap<RecordId, Option<OrgId>>,
+    /// Every version of a number, oldest first.
+    versions: HashMap<RecordNumber, Vec<RecordRow>>,
+}
+
+impl Ahead {
+    /// Fetches what will be asked next.
+    pub(super) fn fetch(&self, wire: &Wire, next: &Next<'_>) -> StoreResult<()> {
+        let mut answers = self.0.borrow_mut();
+        match next {
+            Next::Leaving(ids) => {
+                let mut contents = read::contents_of(wire, &blobs(ids.iter()))?;
+                answers.records = absent(ids.iter());
+                answers.records.extend(read::records_of(wire, &blobs(ids.iter()))?.into_iter().map(|row| (row.id, Some(row))));
+                answers.contents = ids.iter().map(|id| (*id, contents.remove(id))).collect();
+            }
+            Next::Confirmed(ids) => {
+                answers.holdings = ids.iter().map(|id| (*id, Vec::new())).collect();
+                for row in read::holdings_of(wire, &blobs(ids.iter()))? {
+                    answers.holdings.entry(row.record).or_default().push(row);
+                }
+            }
+            Next::Arriving(named) => {
+                let ids = || named.iter().map(|(id, _)| id);
+                answers.records = absent(ids());
+                answers.records.extend(read::records_of(wire, &blobs(ids()))?.into_iter().map(|row| (row.id, Some(row))));
+                answers.tombstones = ids().map(|id| (*id, None)).collect();
+                answers.tombstones.extend(read::tombstones_of(wire, &blobs(ids()))?.into_iter().map(|(id, org)| (id, Some(org))));
+                answers.versions = named.iter().map(|(_, number)| (number.clone(), Vec::new())).collect();
+                let numbers = Value::Texts(named.iter().map(|(_, number)| Some(number.as_str().into())).collect());
+                for row in read::versions_of(wire, &numbers)? {
+                    answers.versions.entry(row.number.clone()).or_default().push(row);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn record(&self, id: &RecordId) -> Option<Option<RecordRow>> {
+        self.0.borrow_mut().records.remove(id)
+    }
+
+    pub(super) fn content(&self, id: &RecordId) -> Option<Option<ContentRow>> {
+        self.0.borrow_mut().contents.remove(id)
+    }
+
+    pub(super) fn holdings(&self, id: &RecordId) -> Option<Vec<HoldingRow>> {
+        self.0.borrow_mut().holdings.remove(id)
+    }
+
+    pub(super) fn tombstone(&self, id: &RecordId) -> Option<Option<OrgId>> {
+        self.0.borrow_mut().tombstones.remove(id)
+    }
+
+    /// Every version of a number. It is asked in two ways, and so given until it changes.
+    pub(super) fn versions(&self, number: &RecordNumber) -> Option<Vec<RecordRow>> {
+        self.0.borrow().versions.get(number).cloned()
+    }
+
+    /// Forgets what a batch changes.
+    pub(super) fn forget(&self, batch: &Batch) {
+        let mut answers = self.0.borrow_mut();
+        for change in &batch.changes {
+            match change {
+                Change::NewRecord(row, _) => {
+                    answers.records.remove(&row.id);
+                    answers.contents.remove(&row.id);
+                    answers.versions.remove(&row.number);
+                }
+                Change::Holding(row) => _ = answers.holdings.remove(&row.record),
+                Change::Tombstone(id, _) => _ = answers.tombstones.remove(id),
+                Change::Record(_) | Change::Content(..) | Change::DiscardDraft(..) | Change::DestroyContent(_) => *answers = Answers::default(),
+                _ => {}
+            }
+        }
+    }
+
+    pub(super) fn clear(&self) {
+        *self.0.borrow_mut() = Answers::default();
+    }
+}
+
+fn absent<'a>(ids: impl Iterator<Item = &'a RecordId>) -> HashMap<RecordId, Option<RecordRow>> {
+    ids.map(|id| (*id, None)).collect()
+}
+
+fn blobs<'a>(ids: impl Iterator<Item = &'a RecordId>) -> Value<'a> {
+    Value::Blobs(ids.map(|id| Some(id.0.as_bytes().as_slice())).collect())
+}
