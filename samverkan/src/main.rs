@@ -15,6 +15,7 @@ mod export;
 mod failure;
 mod founding;
 mod keyed;
+mod medium;
 mod print;
 mod proposal;
 mod reference;

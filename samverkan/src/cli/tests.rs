@@ -82,6 +82,7 @@ fn the_verbs_are_those_that_are_promised() {
         "consent",
         "ledger",
         "peer",
+        "parcels",
         "config",
         "completions",
         "status",
