@@ -184,6 +184,35 @@ pub fn recipient(envelope: &[u8]) -> Option<OrgId> {
     to.parse().ok()
 }
 
+/// The envelope without the name of its recipient, for a place where names are nobody's business.
+#[must_use]
+pub fn without_recipient(envelope: &[u8]) -> Option<Vec<u8>> {
+    let (suite, _, encapsulated, ciphertext) = read_envelope(envelope)?;
+    Some(write_unnamed(suite, encapsulated, ciphertext))
+}
+
+/// The envelope to `to` of which these bytes are without the name; nothing if they are none.
+#[must_use]
+pub fn with_recipient(to: &OrgId, bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut decoder = Decoder::new(bytes);
+    if decoder.array().ok()? != Some(3) {
+        return None;
+    }
+    let (suite, encapsulated, ciphertext) = (decoder.u64().ok()?, decoder.bytes().ok()?, decoder.bytes().ok()?);
+    (write_unnamed(suite, encapsulated, ciphertext) == bytes).then(|| write_envelope(suite, to.as_str(), encapsulated, ciphertext))
+}
+
+fn write_unnamed(suite: u64, encapsulated: &[u8], ciphertext: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(ciphertext.len() + ENCAPSULATION + 16);
+    let mut encoder = Encoder::new(&mut out);
+    // INVARIANT: writing to memory does not fail.
+    let _written: Result<(), minicbor::encode::Error<std::convert::Infallible>> = (|| {
+        encoder.array(3)?.u64(suite)?.bytes(encapsulated)?.bytes(ciphertext)?;
+        Ok(())
+    })();
+    out
+}
+
 fn read_envelope(bytes: &[u8]) -> Option<(u64, &str, &[u8], &[u8])> {
     let mut decoder = Decoder::new(bytes);
     if decoder.array().ok()? != Some(4) {

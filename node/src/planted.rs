@@ -61,8 +61,6 @@ pub enum Bug {
     VersionsSkipped,
     /// An act forgets what it has just changed.
     PlanForgotten,
-    /// What a peer once awaited counts as what it awaits now.
-    DeferralUndated,
 }
 
 #[cfg(feature = "planted")]

@@ -10,6 +10,7 @@ mod cli;
 mod client;
 mod config;
 mod demo;
+mod door;
 mod draft;
 mod export;
 mod failure;

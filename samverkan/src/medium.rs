@@ -186,7 +186,9 @@ mod tests {
         std::os::unix::fs::symlink(&file, &link).unwrap();
         rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0).unwrap();
         assert_eq!(open(&file).unwrap().1, 5);
-        for (path, why) in [(link.as_path(), "it is a link"), (&pipe, "a device or a pipe"), (Path::new("/dev/zero"), "a device or a pipe"), (folder.path(), "it is a folder")] {
+        for (path, why) in
+            [(link.as_path(), "it is a link"), (&pipe, "a device or a pipe"), (Path::new("/dev/zero"), "a device or a pipe"), (folder.path(), "it is a folder")]
+        {
             let refused = open(path).unwrap_err().to_string();
             assert!(refused.contains(why), "{}: {refused}", path.display());
         }

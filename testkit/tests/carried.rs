@@ -20,7 +20,7 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let organisations = ["se-sapo", "se-fra", "no-pst"].map(|org| Organisation::new(org, &org[3..].to_uppercase(), "SE"));
+        let organisations = [("se-sapo", "SAPO"), ("se-fra", "FRA"), ("no-pst", "PST")].map(|(org, short)| Organisation::new(org, short, "SE"));
         let mut federation = Federation::new(&organisations, || Sqlite::memory().unwrap()).unwrap();
         let orgs: Vec<OrgId> = organisations.iter().map(|organisation| organisation.identity.org().clone()).collect();
         federation.agree(&federation::agreement("ctg", &orgs.iter().collect::<Vec<_>>(), Onward::Never)).unwrap();

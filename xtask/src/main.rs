@@ -7,6 +7,7 @@ mod bench;
 mod ci;
 mod dist;
 mod fuzz;
+mod s3;
 mod shell;
 mod tidy;
 
@@ -39,6 +40,8 @@ enum Xtask {
     Bless,
     /// Fuzzes one target, or each in turn
     Fuzz(fuzz::Fuzz),
+    /// Tries the mailbox over the S3 protocol, against a server that it installs and starts
+    S3,
     /// Builds the release archive
     Dist,
 }
@@ -60,6 +63,7 @@ fn main() -> ExitCode {
         // The root is named so that a snapshot tells its test by a path within the workspace.
         Xtask::Bless => run(line("cargo test --workspace").env("INSTA_UPDATE", "always").env("INSTA_FORCE_PASS", "1").env("INSTA_WORKSPACE_ROOT", root())),
         Xtask::Fuzz(args) => fuzz::run(&args),
+        Xtask::S3 => s3::run(),
         Xtask::Dist => dist::run(),
     };
     if let Err(fault) = &done {

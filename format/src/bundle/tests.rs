@@ -128,3 +128,12 @@ fn a_file_that_costs_too_much_is_given_up() {
     let junk = read(&b"samverkan-bundle/1".repeat(10_000), 4096);
     assert!(matches!(junk[..], [Found::Damaged { from: 0, to: 180_000 }]), "{junk:?}");
 }
+
+/// Bytes that another program wrote.
+#[test]
+fn a_bundle_of_another_make_is_read() {
+    let bytes = include_bytes!("../../../fuzz/corpus/bundle/whole");
+    let found = read(bytes, 16);
+    assert_eq!(envelopes(&found), [(Kind::Parcel, 1, b"one".to_vec()), (Kind::Answer, 2, vec![0; 20])]);
+    assert!(matches!(found.last(), Some(Found::End { parts: 2, whole: true, .. })), "{found:?}");
+}

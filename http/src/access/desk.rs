@@ -9,9 +9,9 @@ use std::sync::{Arc, PoisonError};
 
 use format::receipt::Why;
 use format::{Digest, OrgId, Timestamp};
+use node::exchange::{self, Acknowledgement, Answer, AnswerFault, Dispatch, InboundFault};
 use node::ports::{Reader, StoreResult};
 use node::state::Directory;
-use node::exchange::{self, Acknowledgement, Answer, AnswerFault, Dispatch, InboundFault};
 use node::{Command, Identity, Outcome, Recipient, Released};
 use policy::Language;
 use policy::access::{Pass, Permission};

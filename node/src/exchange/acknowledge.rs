@@ -126,7 +126,7 @@ impl<S: Store> Node<S> {
             return Ok(Plan::default());
         };
         let made: Option<Verified<ParcelHeader>> = verify(&parcel.header, &(self.me.org(), self.me.keys.public())).ok();
-        let forgot = made.is_some_and(|header| confirmed.at < header.created) || planted(Bug::DeferralUndated);
+        let forgot = made.is_some_and(|header| confirmed.at < header.created);
         Ok(if forgot { stop(state, Suspicion::RolledBack) } else { Plan::default() })
     }
 

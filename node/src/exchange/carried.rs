@@ -35,7 +35,14 @@ pub fn open_carried(me: &Identity, directory: &Directory, envelope: &[u8]) -> Re
 ///
 /// # Errors
 /// The peer's card is not held, or its key did not seal.
-pub fn seal_answer(me: &Identity, directory: &Directory, peer: &OrgId, sequence: u64, answer: &Answer, now: Timestamp) -> Result<Released<Vec<u8>>, DispatchFault> {
+pub fn seal_answer(
+    me: &Identity,
+    directory: &Directory,
+    peer: &OrgId,
+    sequence: u64,
+    answer: &Answer,
+    now: Timestamp,
+) -> Result<Released<Vec<u8>>, DispatchFault> {
     let keys = directory.keys(peer).ok_or_else(|| DispatchFault::Unknown(peer.clone()))?;
     let why = match answer {
         Answer::Receipt(_) => None,

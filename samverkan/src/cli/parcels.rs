@@ -171,7 +171,11 @@ async fn import(context: &Context, client: &Client, verb: Import) -> Outcome {
         }
     });
     let damaged = passes.iter().flatten().any(|(_, told)| !told.items("/damaged").is_empty() || !told.items("/refused").is_empty());
-    if damaged { Err(Failure::refused("not everything in the files could be taken in").remedy("What could be is taken in. Have the rest exported once more.")) } else { Ok(()) }
+    if damaged {
+        Err(Failure::refused("not everything in the files could be taken in").remedy("What could be is taken in. Have the rest exported once more."))
+    } else {
+        Ok(())
+    }
 }
 
 /// Has a file taken in.

@@ -298,12 +298,7 @@ fn opening(connection: &Connection) -> StoreResult<Opening> {
             [],
             statement,
         )?,
-        peers: all(
-            connection,
-            &format!("{PEER} ORDER BY org"),
-            [],
-            peer,
-        )?,
+        peers: all(connection, &format!("{PEER} ORDER BY org"), [], peer)?,
         ledger_size: last.map_or(0, |(place, _)| place + 1),
         last_entry: last.map(|(_, at)| at),
         serials: serials.into_iter().collect(),

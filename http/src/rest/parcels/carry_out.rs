@@ -32,7 +32,12 @@ pub(crate) async fn parcels(desk: Desk<Org>, Query(wanted): Query<Wanted>) -> Re
         _ if wanted.new => sent,
         None => acknowledged,
         Some(from) if (acknowledged..=sent).contains(&from.saturating_sub(1)) => from.saturating_sub(1),
-        Some(from) => return Err(Problem::invalid("from", format!("parcel {from} has its receipt or was never put together; choose from {} to {}", acknowledged + 1, sent + 1))),
+        Some(from) => {
+            return Err(Problem::invalid(
+                "from",
+                format!("parcel {from} has its receipt or was never put together; choose from {} to {}", acknowledged + 1, sent + 1),
+            ));
+        }
     };
     let mut parcels = Parcels { desk, writer: Some(BundleWriter::default()), after, left: wanted.most.unwrap_or(u64::MAX) };
     // The first part before the first byte: what is in the way is told with a status of its own.
