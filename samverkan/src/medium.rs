@@ -29,6 +29,16 @@ pub(crate) enum Place {
 }
 
 impl Place {
+    /// Whether something is there that is not to be written over.
+    pub(crate) fn check(&self) -> Outcome {
+        match self {
+            Self::New(path) if path.symlink_metadata().is_ok() => {
+                Err(unwritable(path, &"it exists").remedy("Choose another name: what was carried before is not written over."))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn folder(&self) -> PathBuf {
         let parent = |path: &Path| path.parent().filter(|parent| !parent.as_os_str().is_empty()).map_or_else(|| PathBuf::from("."), Path::to_owned);
         match self {
@@ -52,11 +62,7 @@ impl<'a> Draft<'a> {
     /// Begins to write.
     pub(crate) fn begin(place: &'a Place) -> Outcome<Self> {
         let folder = place.folder();
-        if let Place::New(path) = place
-            && path.symlink_metadata().is_ok()
-        {
-            return Err(unwritable(path, &"it exists").remedy("Choose another name: what was carried before is not written over."));
-        }
+        place.check()?;
         let path = folder.join(format!(".{}.part", uuid(&crate::assemble::random())));
         let file = OpenOptions::new().write(true).create_new(true).open(&path).map_err(|error| unwritable(&folder, &error))?;
         Ok(Self { place, folder, path, file, finished: false })

@@ -92,9 +92,11 @@ struct Written {
 
 async fn export(context: &Context, client: &Client, verb: Export) -> Outcome {
     let Export { to, out, from, new, most } = verb;
+    let place = if out.is_dir() { medium::Place::In(out) } else { medium::Place::New(out) };
+    // Before anything is decided for a file that could not be written.
+    place.check()?;
     let call = client.post(&["peers", to.as_str(), "parcels"]).query_if("from", from).query("new", new).query("most", most << 20).patiently();
     let response = call.response().await?;
-    let place = if out.is_dir() { medium::Place::In(out) } else { medium::Place::New(out) };
     let (own, to_name) = (own(client).await?, to.to_string());
     let written = save(response, &place, |written| format!("{own}-to-{to_name}-{:06}-{:06}.bundle", written.first.unwrap_or_default(), written.last)).await?;
     let Some((path, written)) = written else {
