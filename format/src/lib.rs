@@ -7,6 +7,7 @@
 pub mod agreement;
 pub mod attachment;
 pub mod batch;
+pub mod bundle;
 pub mod card;
 pub mod checkpoint;
 pub mod grading;

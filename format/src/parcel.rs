@@ -12,6 +12,7 @@ use crate::id::{Digest, OrgId, RecordId};
 use crate::json::Budget;
 use crate::merkle::{Hash, MAX_PROOF};
 use crate::record::{MAX_CONTENT, Salted};
+use crate::seal::is_padding;
 use crate::signed::Signed;
 use crate::time::Timestamp;
 use crate::verify::{KeyDirectory, Malformed, Reject, Statement, Verified, ensure, verify};
@@ -291,7 +292,7 @@ pub fn write(header: &Signed, items: &[Option<Vec<u8>>]) -> Vec<u8> {
     out
 }
 
-/// Reads an opened envelope as a parcel from an organisation in `directory`.
+/// Reads an opened envelope as a parcel from an organisation in `directory`. Padding after it is passed over.
 ///
 /// # Errors
 /// The encoding is wrong, the header does not verify, or an item is not the one that the header names.
@@ -314,10 +315,11 @@ pub fn read(bytes: &[u8], directory: &impl KeyDirectory) -> Result<Parcel, Rejec
         }
         items.push(present.map(<[u8]>::to_vec));
     }
-    if d.position() != bytes.len() {
+    let (parcel, rest) = bytes.split_at_checked(d.position()).ok_or(BAD)?;
+    if !is_padding(rest) {
         return Err(Reject::Encoding("bytes follow the parcel"));
     }
-    if write(header.signed(), &items) != bytes {
+    if write(header.signed(), &items) != parcel {
         return Err(Reject::Encoding("the parcel says the same in other bytes"));
     }
     Ok(Parcel { header, items })

@@ -1,7 +1,8 @@
 //! Receipts: a holder's signed word on what reached it and what became of it.
 //!
 //! A receipt answers one parcel, names every item in it with its outcome, and carries the holder's ledger checkpoint
-//! and its cosignature of the sender's. A notice speaks of one record towards its originator, through however many
+//! and its cosignature of the sender's. A deferral answers a parcel that was not taken in, where no connection vouches
+//! for who says so. A notice speaks of one record towards its originator, through however many
 //! hands the record went: received, refused, removed, or passed on to someone. Together they are the evidence from
 //! which "who has it" is computed.
 
@@ -77,6 +78,52 @@ impl Statement for Receipt {
         ensure(self.consistency.len() <= crate::merkle::MAX_PROOF, "consistency", "has at most 64 hashes")?;
         ensure(self.outcomes.iter().all(|o| o.reasons.len() <= 16), "outcomes", "have at most 16 reasons each")?;
         ensure(self.outcomes.iter().all(|o| o.reasons.iter().all(|r| is_reason(r))), "reasons", "are codes of a-z and -")
+    }
+
+    fn may_be_signed_by(&self, signer: &OrgId) -> bool {
+        self.holder == *signer
+    }
+}
+
+/// Why a parcel was not taken in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Why {
+    /// A parcel before it is missing: this number is awaited.
+    Awaits(u64),
+    /// Exchange is stopped until a person has looked: two histories.
+    Fork,
+    /// Exchange is stopped: the sender has forgotten what it had confirmed.
+    RolledBack,
+    /// Exchange is stopped: the sender's ledger does not continue.
+    SplitLedger,
+}
+
+/// A holder's answer to a parcel that it did not take in, for channels that carry answers without TLS.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Deferral {
+    /// Who was shown the parcel.
+    pub holder: OrgId,
+    /// Who had sent it.
+    pub sender: OrgId,
+    /// The parcel's place in the sequence from sender to holder.
+    pub sequence: u64,
+    /// Why it was not taken in.
+    pub why: Why,
+    /// When it was stated.
+    pub at: Timestamp,
+}
+
+impl Statement for Deferral {
+    const CONTEXT: &'static str = "samverkan/deferral/v1";
+    const BUDGET: Budget = Budget::HEADER;
+
+    fn check(&self) -> Result<(), Malformed> {
+        ensure(self.holder != self.sender, "holder", "is another organisation than sender")?;
+        ensure(self.sequence >= 1, "sequence", "starts at 1")?;
+        let earlier = !matches!(self.why, Why::Awaits(number) if number == 0 || number >= self.sequence);
+        ensure(earlier, "why.awaits", "is the number of an earlier parcel")
     }
 
     fn may_be_signed_by(&self, signer: &OrgId) -> bool {

@@ -6,6 +6,7 @@
 //! assertions say only what a page in `docs/protocol` says.
 
 pub mod answer;
+pub mod bundle;
 pub mod card;
 pub mod cast;
 pub mod checkpoint;

@@ -22,7 +22,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use format::{OrgId, Timestamp};
-use node::exchange::{Acknowledgement, Answer, Dispatch, Inbound};
+use node::exchange::{Acknowledgement, Answer, CARRIED_WINDOW, Dispatch, Inbound, WINDOW};
 use node::node::{Denial, Identity, Node, Published};
 use node::ports::{Reader, Store, StoreError};
 use node::state::Directory;
@@ -79,6 +79,8 @@ pub(crate) struct Shared {
     health: Mutex<BTreeMap<OrgId, PeerHealth>>,
     /// Counts changes of the directory.
     directory: watch::Sender<u64>,
+    /// Counts how often something was queued, for whatever peer.
+    queued: watch::Sender<u64>,
     lost_commits: AtomicU64,
     /// The house rules in force.
     house: RwLock<Arc<dyn HouseRules + Send + Sync>>,
@@ -150,6 +152,7 @@ pub fn start<S: Store + 'static>(
         bells: Mutex::default(),
         health: Mutex::default(),
         directory: watch::Sender::new(0),
+        queued: watch::Sender::new(0),
         lost_commits: AtomicU64::new(0),
         house: RwLock::new(Arc::clone(node.house_rules())),
         away: Mutex::default(),
@@ -262,7 +265,15 @@ impl Handle {
     /// # Errors
     /// The node is busy, or the store failed.
     pub async fn dispatch(&self, peer: OrgId, after: u64) -> Result<Option<Dispatch>, Refusal> {
-        self.ask(|reply| Job::Dispatch { peer, after, reply }).await
+        self.ask(|reply| Job::Dispatch { window: WINDOW, peer, after, reply }).await
+    }
+
+    /// The same for a channel where receipts take their time.
+    ///
+    /// # Errors
+    /// The node is busy, or the store failed.
+    pub async fn dispatch_carried(&self, peer: OrgId, after: u64) -> Result<Option<Dispatch>, Refusal> {
+        self.ask(|reply| Job::Dispatch { window: CARRIED_WINDOW, peer, after, reply }).await
     }
 
     /// Takes in a peer's answer to a parcel.
@@ -315,6 +326,12 @@ impl Handle {
     /// Tells to which peers this process is courier; to all, where there is nothing.
     pub(crate) fn leases(&self) -> watch::Receiver<Option<BTreeSet<OrgId>>> {
         self.0.shared.leases.subscribe()
+    }
+
+    /// Tells each time that something was queued, for whatever peer.
+    #[must_use]
+    pub fn queued(&self) -> watch::Receiver<u64> {
+        self.0.shared.queued.subscribe()
     }
 
     /// Tells of each change of the directory.

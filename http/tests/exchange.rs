@@ -423,3 +423,43 @@ async fn a_peer_that_takes_nothing_in_is_tried_with_one_parcel_at_a_time() {
     assert!((6..=7).contains(&asked.load(std::sync::atomic::Ordering::SeqCst)), "one for each try");
     assert_eq!(a.health(&b.org).reachable, Some(true), "it answers, if not as it should");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn parcels_go_by_file_and_by_connection_at_once_under_the_same_numbers() {
+    let (mut a, b) = pair().await;
+    let (mut records, mut files, mut after) = (Vec::new(), Vec::new(), 0);
+    for n in 0..6 {
+        records.push(a.report(&b, &format!("no {n}"), 0).await);
+        let dispatch = a.handle.dispatch_carried(b.org.clone(), after).await.unwrap().unwrap();
+        after = dispatch.sequence();
+        let (me, directory) = (Arc::clone(a.handle.identity()), a.handle.directory());
+        let sealed = a.handle.read(move |reader| dispatch.padded().seal(reader, &me, &directory).unwrap()).await;
+        files.push(sealed.hand_to(&node::Recipient::Organisation(b.org.clone())).unwrap());
+    }
+    // Some arrive by file; the rest, and those again, by the connection that comes to life.
+    let mut answers = Vec::new();
+    for file in &files[..3] {
+        let (me, directory) = (Arc::clone(b.handle.identity()), b.handle.directory());
+        let inbound = node::exchange::open_carried(&me, &directory, file).unwrap();
+        let number = inbound.sequence();
+        let answer = b.handle.receive(inbound).await.unwrap();
+        let sealed = node::exchange::seal_answer(&me, &directory, &a.org, number, &answer, b.handle.now()).unwrap();
+        answers.push(sealed.hand_to(&node::Recipient::Organisation(a.org.clone())).unwrap());
+    }
+    a.send_couriers();
+    for record in records {
+        a.until_held(record, &b).await;
+    }
+    // What comes late by the other way changes nothing, in either direction.
+    for (file, answer) in files.iter().zip(&answers).rev() {
+        let inbound = node::exchange::open_carried(b.handle.identity(), &b.handle.directory(), file).unwrap();
+        assert!(matches!(b.handle.receive(inbound).await.unwrap(), Answer::Receipt(_)));
+        let read = node::exchange::Acknowledgement::open(a.handle.identity(), &a.handle.directory(), answer).unwrap();
+        a.handle.acknowledge(read).await.unwrap();
+    }
+    let (here, there) = (b.org.clone(), a.org.clone());
+    let sent = a.handle.read(move |reader| reader.peer(&here).unwrap().unwrap()).await;
+    let received = b.handle.read(move |reader| reader.peer(&there).unwrap().unwrap()).await;
+    assert_eq!((sent.sent, sent.acknowledged, received.received), (after, after, after));
+    assert_eq!((sent.suspicion, received.suspicion), (None, None));
+}

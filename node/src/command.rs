@@ -14,6 +14,7 @@ use format::{AgreementId, Digest, OrgId, RecordId, RecordNumber, Timestamp};
 use policy::access::{Permission, Role};
 use policy::reason::Reason;
 
+use crate::exchange::Dispatch;
 use crate::ports::{RecordQuery, StoreError};
 use crate::released::Released;
 use crate::rows::RecordRow;
@@ -109,6 +110,10 @@ pub enum Command {
     SetHouseRules { text: String },
     /// Lets exchange with a suspended peer go on, from its sequence number `from`.
     Resume { peer: OrgId, from: u64 },
+    /// Writes the next parcel for a peer, after its parcel `after`, to a file.
+    CarryOut { peer: OrgId, after: u64 },
+    /// Takes in what is in a file: notes that it is done, before the first parcel is.
+    CarryIn,
 }
 
 impl Command {
@@ -133,6 +138,7 @@ impl Command {
             Self::Open { .. } | Self::OpenPiece { .. } => &[Permission::ReadRecord, Permission::ReadDraft],
             Self::List(_) => &[Permission::SearchRecords],
             Self::ExportLedger => &[Permission::ReadLedger],
+            Self::CarryOut { .. } | Self::CarryIn => &[Permission::CarryFiles],
             Self::AddMember { .. } | Self::ChangeMember { .. } => &[Permission::ManageMembers],
             Self::SetPassword { .. } | Self::RevokeCredential { .. } => &[Permission::ManageMembers, Permission::ManageOwnTokens],
             Self::AddCredential { .. } => &[Permission::ManageOwnTokens],
@@ -171,6 +177,8 @@ impl Command {
             Self::RevokeCredential { .. } => "revoke-credential",
             Self::SetHouseRules { .. } => "set-house-rules",
             Self::Resume { .. } => "resume",
+            Self::CarryOut { .. } => "carry-out",
+            Self::CarryIn => "carry-in",
         }
     }
 }
@@ -203,6 +211,8 @@ pub enum Outcome {
     Listed(Released<Vec<(u64, RecordView)>>),
     /// Number of entries in the ledger, the one that notes the export included.
     Exported(u64),
+    /// A parcel to be put together and written to a file; none when nothing waits, or no further one may leave.
+    CarriedOut(Option<Box<Dispatch>>),
 }
 
 /// Why a command was not carried out.

@@ -138,6 +138,10 @@ pub enum Event {
     CredentialRevoked { member: String },
     /// The house rules were replaced.
     HouseRulesSet { digest: Digest },
+    /// A parcel is about to be written to a file. Written before its first byte is.
+    CarriedOut { peer: OrgId, sequence: u64 },
+    /// What is in a file is about to be taken in.
+    CarriedIn,
     /// The ledger was exported.
     LedgerExported { entries: u64 },
 }

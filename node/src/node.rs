@@ -19,7 +19,7 @@ use policy::house::HouseRules;
 
 use crate::command::{Command, Outcome, Refusal};
 use crate::entry::{Actor, Entry, Event};
-use crate::exchange::{Acknowledgement, Answer, Dispatch, Inbound};
+use crate::exchange::{Acknowledgement, Answer, Dispatch, Inbound, WINDOW};
 use crate::planted::{Bug, planted};
 use crate::ports::{Entropy, News, Store, StoreError, StoreResult};
 use crate::rows::{Batch, Change, EntryRow, RecordRow};
@@ -263,15 +263,27 @@ impl<S: Store> Node<S> {
         decided
     }
 
-    /// Decides what leaves next for a peer, after its parcel `after`; nothing when there is nothing, or no room.
+    /// Decides what leaves next for a peer over a connection, after its parcel `after`; nothing when there is nothing, or
+    /// no room.
     ///
     /// # Errors
     /// The store failed.
     pub fn dispatch(&mut self, peer: &OrgId, after: u64, now: Timestamp) -> Result<Option<Dispatch>, Refusal> {
+        self.dispatch_within(WINDOW, peer, after, now)
+    }
+
+    /// Decides what leaves next for a peer, with at most `window` parcels without receipt: [`CARRIED_WINDOW`] where
+    /// receipts take their time.
+    ///
+    /// [`CARRIED_WINDOW`]: crate::exchange::CARRIED_WINDOW
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn dispatch_within(&mut self, window: u64, peer: &OrgId, after: u64, now: Timestamp) -> Result<Option<Dispatch>, Refusal> {
         self.refresh()?;
         let now = self.now(now);
         self.sign_released()?;
-        let (dispatch, plan) = self.decide_dispatch(peer, after, now)?;
+        let (dispatch, plan) = self.decide_dispatch(peer, after, window, now)?;
         self.keep(plan, &Actor::Node, now)?;
         Ok(dispatch)
     }
@@ -489,6 +501,8 @@ impl<S: Store> Node<S> {
             Command::RevokeCredential { hash } => self.revoke_credential(pass, &hash),
             Command::SetHouseRules { text } => Ok(Self::set_house_rules(text)),
             Command::Resume { peer, from } => self.resume(&peer, from),
+            Command::CarryOut { peer, after } => self.carry_out(&peer, after, now),
+            Command::CarryIn => Ok(Self::carry_in()),
         }
     }
 }

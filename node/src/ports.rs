@@ -133,6 +133,10 @@ pub trait Reader: Send {
     fn outgoing(&self, peer: &OrgId, limit: usize) -> StoreResult<Vec<OutgoingRow>>;
     /// Number of rows in a peer's queue.
     fn outgoing_count(&self, peer: &OrgId) -> StoreResult<u64>;
+    /// The state of exchange with a peer; none before the first parcel.
+    fn peer(&self, peer: &OrgId) -> StoreResult<Option<PeerRow>> {
+        Ok(self.opening()?.peers.into_iter().find(|row| row.org == *peer))
+    }
     /// A parcel that has no receipt yet.
     fn parcel(&self, peer: &OrgId, sequence: u64) -> StoreResult<Option<ParcelRow>>;
     /// Evidence by kind and key.

@@ -11,7 +11,7 @@ use samverkan_node::entry::{Actor, Entry, Event};
 const SAMPLE: &str = include_str!("../testdata/entry-1.jsonl");
 
 /// The words of all events, in the order of the enumeration.
-const EVENTS: [&str; 37] = [
+const EVENTS: [&str; 39] = [
     "card-imported",
     "agreement-proposed",
     "agreement-signed",
@@ -49,6 +49,8 @@ const EVENTS: [&str; 37] = [
     "credential-revoked",
     "house-rules-set",
     "ledger-exported",
+    "carried-out",
+    "carried-in",
 ];
 
 /// The one event that cannot be read back as it is written.
@@ -113,6 +115,8 @@ fn every_event_occurs_once() {
         | Event::CredentialAdded { .. }
         | Event::CredentialRevoked { .. }
         | Event::HouseRulesSet { .. }
+        | Event::CarriedOut { .. }
+        | Event::CarriedIn
         | Event::LedgerExported { .. } => (),
     };
 }

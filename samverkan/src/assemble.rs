@@ -16,10 +16,11 @@ use format::keys::{Seeds, SigningKeys};
 use format::seal::OpeningKey;
 use format::{OrgId, Timestamp};
 use http::access::Gate;
-use http::handle::Halt;
+use http::handle::{Halt, Handle};
 use http::listener::{self, TlsListener};
 use http::tls::{self, KeyedCertificate};
 use http::{courier, peer, rest, retention};
+use mailbox::{Bucket, Pace, Place, Post};
 use node::node::Identity;
 use node::ports::Entropy;
 use node::vault::Vault;
@@ -30,6 +31,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::client::ADDRESS_FILE;
 use crate::config::{Config, Form};
+use crate::door::NodeDoor;
 use crate::failure::{Failure, Outcome};
 use crate::opening::{self, Running};
 use crate::print::line;
@@ -161,6 +163,7 @@ async fn run(data: &Path, config: &Config) -> Outcome {
     let web = tokio::spawn(rest::serve(web, gate, told(stopping.clone())));
     let peers = tokio::spawn(peer::serve(peers, handle.clone(), told(stopping)));
     let couriers = courier::start(handle.clone(), peer_certificate, courier::Pace::default());
+    let post = start_post(config, &handle)?;
     let retention = retention::start(handle.clone(), Duration::from_secs(config.limits.retention_seconds.into()));
 
     let asked = tokio::select! {
@@ -171,11 +174,48 @@ async fn run(data: &Path, config: &Config) -> Outcome {
     drop(address);
     // Nobody is listening any more if they have all ended by themselves.
     _ = stop.send(true);
-    drop((couriers, company));
+    drop((couriers, company, post));
     retention.abort();
     _ = tokio::time::timeout(GRACE, async { (web.await, peers.await) }).await;
     drop(handle);
     end(writer).await
+}
+
+/// Starts to visit the mailbox, where there is one.
+fn start_post(config: &Config, handle: &Handle) -> Outcome<Option<Post>> {
+    let settings = &config.mailbox;
+    if settings.peers.is_empty() {
+        return Ok(None);
+    }
+    let place = match settings.bucket() {
+        None => Place::Folder(PathBuf::from(&settings.place)),
+        Some((bucket, prefix)) => {
+            let secret = read_secret(&settings.credentials_file)?;
+            let text = String::from_utf8_lossy(&secret);
+            let (key_id, secret) = text
+                .trim()
+                .split_once('\n')
+                .ok_or_else(|| Failure::usage(format!("`{}` does not hold a key id and a secret, a line each", settings.credentials_file.display())))?;
+            // Without TLS, as on this machine alone, there is no certificate.
+            let certificate = std::fs::read(&settings.certificate_file).unwrap_or_default();
+            Place::Bucket(Bucket {
+                endpoint: settings.endpoint.clone(),
+                region: settings.region.clone(),
+                bucket: bucket.to_owned(),
+                prefix: prefix.to_owned(),
+                key_id: key_id.trim().to_owned(),
+                secret: secret.trim().to_owned(),
+                certificate,
+            })
+        }
+    };
+    let first = Duration::from_secs(settings.visit_seconds.into());
+    let pace = Pace { first, last: first.max(Pace::default().last) };
+    let post = mailbox::start(NodeDoor(handle.clone()), &place, settings.peers.clone(), settings.padding, pace);
+    post.map(Some).map_err(|error| {
+        let why = std::error::Error::source(&error).map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"));
+        Failure::usage(format!("`mailbox.place` cannot be used: {why}")).remedy("Check [mailbox] in the configuration, and whether the folder exists.")
+    })
 }
 
 /// Waits for the writer, which ends when nobody can give it work any more.

@@ -12,6 +12,7 @@ mod inbox;
 mod init;
 mod ledger;
 mod login;
+mod parcels;
 mod peer;
 mod report;
 mod serve;
@@ -171,6 +172,9 @@ enum Command {
     /// Exchange with other organisations' nodes
     #[command(subcommand)]
     Peer(peer::Peer),
+    /// Exchange by files, where there is no network between the nodes
+    #[command(subcommand)]
+    Parcels(parcels::Parcels),
     /// The configuration of a node
     #[command(subcommand)]
     Config(config::Config),
@@ -235,6 +239,7 @@ async fn speak(context: &Context, command: Command) -> Outcome {
         Command::Consent(verb) => consent::run(context, verb).await,
         Command::Ledger(verb) => ledger::run(context, verb).await,
         Command::Peer(verb) => peer::run(context, verb).await,
+        Command::Parcels(verb) => parcels::run(context, verb).await,
         Command::Status(verb) => status::run(context, &verb).await,
         Command::Init(_) | Command::Serve(_) | Command::Config(_) | Command::Store(_) | Command::Completions(_) | Command::Demo(_) => Ok(()),
     }

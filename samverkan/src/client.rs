@@ -82,6 +82,8 @@ impl Place {
 #[derive(Debug)]
 pub(crate) struct Client {
     http: reqwest::Client,
+    /// Waits for an answer as long as the connection stands: for what takes as long as it is long.
+    patient: reqwest::Client,
     place: Place,
     language: &'static str,
     secret: Option<String>,
@@ -92,16 +94,19 @@ impl Client {
     pub(crate) fn new(place: Place, language: &'static str, secret: Option<String>) -> Outcome<Self> {
         let tls = pin::config(&place.certificate)
             .map_err(|why| Failure::usage(format!("`{}` cannot be used as the node's certificate: {why}", place.certificate_source)))?;
-        let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .https_only(true)
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(Duration::from_secs(10))
-            .read_timeout(Duration::from_secs(60))
-            .build()
-            .map_err(|error| Failure::unreachable(format!("no connection can be made from here: {}", chain(&error))))?;
-        Ok(Self { http, place, language, secret })
+        let builder = || {
+            reqwest::Client::builder()
+                .tls_backend_preconfigured(tls.clone())
+                .https_only(true)
+                .no_proxy()
+                .redirect(reqwest::redirect::Policy::none())
+                .connect_timeout(Duration::from_secs(10))
+                .tcp_keepalive(Duration::from_secs(30))
+        };
+        let unbuilt = |error: reqwest::Error| Failure::unreachable(format!("no connection can be made from here: {}", chain(&error)));
+        let http = builder().read_timeout(Duration::from_secs(60)).build().map_err(unbuilt)?;
+        let patient = builder().build().map_err(unbuilt)?;
+        Ok(Self { http, patient, place, language, secret })
     }
 
     pub(crate) fn get(&self, path: &[&str]) -> Call<'_> {
@@ -129,7 +134,7 @@ impl Client {
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.clear().extend(["api", "v1"]).extend(path);
         }
-        Call { client: self, method, url, purpose: None, body: None }
+        Call { client: self, method, url, patient: false, purpose: None, body: None }
     }
 
     fn unreached(&self, error: &reqwest::Error) -> Failure {
@@ -152,6 +157,7 @@ pub(crate) struct Call<'a> {
     client: &'a Client,
     method: Method,
     url: Url,
+    patient: bool,
     purpose: Option<String>,
     body: Option<(&'static str, reqwest::Body)>,
 }
@@ -169,6 +175,12 @@ impl Call<'_> {
             Some(value) => self.query(name, value),
             None => self,
         }
+    }
+
+    /// Waits for the answer however long it takes.
+    pub(crate) fn patiently(mut self) -> Self {
+        self.patient = true;
+        self
     }
 
     /// States for what is read.
@@ -220,7 +232,8 @@ impl Call<'_> {
     }
 
     fn into_request(self) -> RequestBuilder {
-        let mut request = self.client.http.request(self.method, self.url).header(ACCEPT_LANGUAGE, self.client.language);
+        let http = if self.patient { &self.client.patient } else { &self.client.http };
+        let mut request = http.request(self.method, self.url).header(ACCEPT_LANGUAGE, self.client.language);
         if let Some(secret) = &self.client.secret {
             request = request.header(AUTHORIZATION, format!("Bearer {secret}"));
         }
@@ -237,13 +250,18 @@ impl Call<'_> {
 /// Writes the rest of an answer to `to`, calling `progress` with the bytes of each piece.
 pub(crate) async fn stream(mut response: Response, mut to: impl std::io::Write, mut progress: impl FnMut(u64)) -> Outcome<u64> {
     let mut size = 0;
-    loop {
-        let piece = response.chunk().await.map_err(|error| Failure::unreachable(format!("the answer broke off after {size} bytes: {}", chain(&error))))?;
-        let Some(piece) = piece else { return Ok(size) };
+    while let Some(piece) = piece(&mut response, size).await? {
         to.write_all(&piece).map_err(|error| Failure::usage(format!("the file cannot be written: {error}")))?;
         size += piece.len() as u64;
         progress(piece.len() as u64);
     }
+    Ok(size)
+}
+
+/// The next piece of an answer of which `so_far` bytes came; nothing at its end.
+pub(crate) async fn piece(response: &mut Response, so_far: u64) -> Outcome<Option<Vec<u8>>> {
+    let piece = response.chunk().await.map_err(|error| Failure::unreachable(format!("the answer broke off after {so_far} bytes: {}", chain(&error))))?;
+    Ok(piece.map(Into::into))
 }
 
 /// What the node said when it did not do as asked.

@@ -7,6 +7,7 @@
 mod explain;
 mod limits;
 mod log;
+mod mailbox;
 mod node;
 mod peer;
 mod store;
@@ -19,6 +20,7 @@ use serde::Serialize;
 pub(crate) use explain::{explain, sample};
 pub(crate) use limits::Limits;
 pub(crate) use log::{Form, Log};
+pub(crate) use mailbox::Mailbox;
 pub(crate) use node::Node;
 pub(crate) use peer::Peer;
 pub(crate) use store::Store;
@@ -35,6 +37,7 @@ pub(crate) const FILE: &str = "samverkan.toml";
 pub(crate) struct Config {
     pub(crate) node: Node,
     pub(crate) peer: Peer,
+    pub(crate) mailbox: Mailbox,
     pub(crate) web: Web,
     pub(crate) store: Store,
     pub(crate) limits: Limits,
@@ -64,15 +67,17 @@ impl Config {
         let config = Self {
             node: document.table("node"),
             peer: document.table("peer"),
+            mailbox: document.table("mailbox"),
             web: document.table("web"),
             store: document.table("store"),
             limits: document.table("limits"),
             log: document.table("log"),
         };
-        let mut faults = document.end("[node], [peer], [web], [store], [limits] and [log]");
+        let mut faults = document.end("[node], [peer], [mailbox], [web], [store], [limits] and [log]");
         faults.iter_mut().for_each(explain::add_example);
         config.limits.check(&mut faults);
         config.store.check(&mut faults);
+        config.mailbox.check(&mut faults);
         config.log.check(&mut faults);
         if faults.is_empty() { Ok(config) } else { Err(faults) }
     }
@@ -88,6 +93,8 @@ impl Config {
             &mut self.node.keys_file,
             &mut self.peer.certificate_file,
             &mut self.peer.key_file,
+            &mut self.mailbox.credentials_file,
+            &mut self.mailbox.certificate_file,
             &mut self.web.certificate_file,
             &mut self.web.key_file,
             &mut self.store.file,
@@ -99,6 +106,9 @@ impl Config {
             if !path.as_os_str().is_empty() {
                 *path = data.join(&*path);
             }
+        }
+        if self.mailbox.bucket().is_none() && !self.mailbox.place.is_empty() {
+            self.mailbox.place = data.join(&self.mailbox.place).to_string_lossy().into_owned();
         }
         self
     }

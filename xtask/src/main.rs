@@ -8,6 +8,7 @@ mod ci;
 mod dist;
 mod fuzz;
 mod postgres;
+mod s3;
 mod shell;
 mod tidy;
 
@@ -42,6 +43,8 @@ enum Xtask {
     Fuzz(fuzz::Fuzz),
     /// Runs a command beside a PostgreSQL primary and a synchronous standby of its own
     Postgres(postgres::Postgres),
+    /// Tries the mailbox over the S3 protocol, against a server that it installs and starts
+    S3,
     /// Builds the release archive
     Dist,
 }
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
         Xtask::Bless => run(line("cargo test --workspace").env("INSTA_UPDATE", "always").env("INSTA_FORCE_PASS", "1").env("INSTA_WORKSPACE_ROOT", root())),
         Xtask::Fuzz(args) => fuzz::run(&args),
         Xtask::Postgres(args) => postgres::run(&args),
+        Xtask::S3 => s3::run(),
         Xtask::Dist => dist::run(),
     };
     if let Err(fault) = &done {

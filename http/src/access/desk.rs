@@ -7,7 +7,9 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use format::{Digest, Timestamp};
+use format::receipt::Why;
+use format::{Digest, OrgId, Timestamp};
+use node::exchange::{self, Acknowledgement, Answer, AnswerFault, Dispatch, InboundFault};
 use node::ports::{Reader, StoreResult};
 use node::state::Directory;
 use node::{Command, Identity, Outcome, Recipient, Released};
@@ -17,6 +19,32 @@ use policy::access::{Pass, Permission};
 use super::{Asker, Gate, House, Password, Subject, Wish};
 use crate::handle::PeerHealth;
 use crate::problem::{Code, Problem};
+
+/// A parcel that was carried here.
+#[derive(Debug)]
+pub struct Arrived {
+    /// Whose it is.
+    pub from: OrgId,
+    /// Its place in the sequence.
+    pub sequence: u64,
+    /// How many items it names.
+    pub items: usize,
+    /// Whether a parcel of this number had been taken in before.
+    pub seen_before: bool,
+    /// The answer to it.
+    pub answer: Answer,
+}
+
+/// What a carried answer says.
+#[derive(Debug)]
+pub struct Carried {
+    /// Who answers.
+    pub from: OrgId,
+    /// The number of the parcel that it answers.
+    pub sequence: u64,
+    /// Why the parcel was not taken in; none for a receipt.
+    pub why: Option<Why>,
+}
 
 /// Leave for one asker to do one thing about one subject.
 pub struct Desk<S = ()> {
@@ -83,6 +111,14 @@ impl<S> Desk<S> {
         self.gate.read(read).await
     }
 
+    /// Does what takes time without the node, on a thread where it holds nobody up.
+    ///
+    /// # Errors
+    /// The work panicked.
+    pub async fn work<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
+        tokio::task::spawn_blocking(work).await.map_err(Problem::internal)
+    }
+
     /// What was released for the asker.
     ///
     /// # Errors
@@ -90,6 +126,51 @@ impl<S> Desk<S> {
     pub fn take<T>(&self, released: Released<T>) -> Result<T, Problem> {
         let me = Recipient::Member(self.asker.member.clone());
         released.hand_to(&me).map_err(|_| Problem::internal("something was released for somebody else"))
+    }
+
+    /// Has a parcel that is to be written to a file put together and sealed. Padded.
+    ///
+    /// # Errors
+    /// The store cannot be read, or the peer's key does not seal.
+    pub async fn seal(&self, dispatch: Dispatch) -> Result<Vec<u8>, Problem> {
+        let (me, directory, peer) = (Arc::clone(self.identity()), self.directory(), dispatch.peer().clone());
+        let sealed = self.read(move |reader| Ok(dispatch.padded().seal(reader, &me, &directory))).await?;
+        let to = Recipient::Organisation(peer);
+        sealed.map_err(Problem::internal)?.hand_to(&to).map_err(|_| Problem::internal("a parcel was released to somebody else"))
+    }
+
+    /// Takes in a parcel that was carried here.
+    ///
+    /// # Errors
+    /// The node is busy or its store failed. What is wrong with the bytes is no error here.
+    pub async fn receive_carried(&self, envelope: Vec<u8>) -> Result<Result<Arrived, InboundFault>, Problem> {
+        let (me, directory) = (Arc::clone(self.identity()), self.directory());
+        let opened = self.work(move || exchange::open_carried(&me, &directory, &envelope)).await?;
+        let inbound = match opened {
+            Ok(inbound) => inbound,
+            Err(fault) => return Ok(Err(fault)),
+        };
+        let (from, sequence, items) = (inbound.from().clone(), inbound.sequence(), inbound.items());
+        let org = from.clone();
+        let before = self.read(move |reader| reader.peer(&org)).await?.map_or(0, |state| state.received);
+        let answer = self.gate.handle.receive(inbound).await?;
+        Ok(Ok(Arrived { from, sequence, items, seen_before: sequence <= before, answer }))
+    }
+
+    /// Takes in an answer that was carried here, and gives it back.
+    ///
+    /// # Errors
+    /// The node is busy or its store failed. What is wrong with the bytes is no error here.
+    pub async fn acknowledge_carried(&self, envelope: Vec<u8>) -> Result<Result<Carried, AnswerFault>, Problem> {
+        let (me, directory) = (Arc::clone(self.identity()), self.directory());
+        let opened = self.work(move || Acknowledgement::open(&me, &directory, &envelope)).await?;
+        let acknowledgement = match opened {
+            Ok(acknowledgement) => acknowledgement,
+            Err(fault) => return Ok(Err(fault)),
+        };
+        let told = Carried { from: acknowledgement.from().clone(), sequence: acknowledgement.answers().unwrap_or_default(), why: acknowledgement.deferred() };
+        self.gate.handle.acknowledge(acknowledgement).await?;
+        Ok(Ok(told))
     }
 
     /// The house rules in force.
@@ -100,7 +181,7 @@ impl<S> Desk<S> {
 
     /// How exchange with each peer goes, as its courier sees it.
     #[must_use]
-    pub fn peer_health(&self) -> std::collections::BTreeMap<format::OrgId, PeerHealth> {
+    pub fn peer_health(&self) -> std::collections::BTreeMap<OrgId, PeerHealth> {
         self.gate.handle.peer_health()
     }
 

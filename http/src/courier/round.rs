@@ -105,8 +105,8 @@ impl Courier {
                         window = usize::try_from(WINDOW).unwrap_or(1);
                         *tries = self.pace.tries();
                         self.went_well();
-                    } else {
-                        under_way.push_front(self.carry_again(&parcel).await?);
+                    } else if let Some(again) = self.carry_again(&parcel).await? {
+                        under_way.push_front(again);
                     }
                 }
                 () = self.bell.queued.notified() => {}
@@ -115,14 +115,12 @@ impl Courier {
         }
     }
 
-    /// A parcel that overtook the one before it goes again, now that everything before it is confirmed.
-    async fn carry_again(&self, parcel: &OnItsWay) -> Result<OnItsWay, Fault> {
+    /// A parcel that overtook the one before it goes again, now that everything before it is confirmed; unless it was
+    /// confirmed too, by another channel.
+    async fn carry_again(&self, parcel: &OnItsWay) -> Result<Option<OnItsWay>, Fault> {
         let before = parcel.sequence.saturating_sub(1);
         let dispatch = self.handle.dispatch(self.peer.clone(), before).await.map_err(own)?;
-        match dispatch.filter(|dispatch| dispatch.sequence() == parcel.sequence) {
-            Some(dispatch) => Ok(self.carry(dispatch, before)),
-            None => Err(Fault::Own(format!("parcel {} may no longer leave", parcel.sequence))),
-        }
+        Ok(dispatch.filter(|dispatch| dispatch.sequence() == parcel.sequence).map(|dispatch| self.carry(dispatch, before)))
     }
 
     /// Has a parcel put together, sealed and handed over, beside whatever else is on its way.

@@ -45,7 +45,7 @@ pub(super) enum Job {
     SetHouseRules { pass: Pass, text: String, rules: Arc<dyn HouseRules + Send + Sync>, reply: Reply<Outcome> },
     Deny { denial: Denial, reply: Reply<()> },
     Receive { inbound: Box<Inbound>, reply: Reply<Answer> },
-    Dispatch { peer: OrgId, after: u64, reply: Reply<Option<Dispatch>> },
+    Dispatch { window: u64, peer: OrgId, after: u64, reply: Reply<Option<Dispatch>> },
     Acknowledge { acknowledgement: Box<Acknowledgement>, reply: Reply<()> },
     Expire { limit: usize, reply: Reply<usize> },
     CatchUp { reply: Option<Reply<()>> },
@@ -170,8 +170,8 @@ impl<S: Store> Writer<S> {
                 group.senders.push((from, matches!(decided, Ok(Answer::Receipt(_)))));
                 group.hold(reply, decided);
             }
-            Job::Dispatch { peer, after, reply } => {
-                let decided = self.node.dispatch(&peer, after, now);
+            Job::Dispatch { window, peer, after, reply } => {
+                let decided = self.node.dispatch_within(window, &peer, after, now);
                 group.hold(reply, decided);
             }
             Job::Acknowledge { acknowledgement, reply } => {
@@ -218,6 +218,7 @@ impl<S: Store> Writer<S> {
         }
         for peer in self.node.take_queued().into_iter().chain(group.resumed) {
             self.shared.bell(&peer).queued.notify_one();
+            self.shared.queued.send_modify(|times| *times = times.wrapping_add(1));
         }
     }
 

@@ -15,6 +15,7 @@ mod ledger;
 mod limits;
 mod members;
 mod organisations;
+mod parcels;
 mod peers;
 mod records;
 mod reply;

@@ -125,6 +125,19 @@ impl Reply for Lines {
     }
 }
 
+/// A bundle of parcels or answers, as long as it is.
+pub(crate) struct Bundle(pub(crate) Body);
+
+impl Reply for Bundle {
+    fn reply(self) -> Response {
+        ([(CONTENT_TYPE, "application/octet-stream")], self.0).into_response()
+    }
+
+    fn describe(sheet: &mut Sheet) {
+        sheet.bytes(200, "application/octet-stream");
+    }
+}
+
 /// A file for saving, never for showing in place: its bytes are a stranger's.
 pub(crate) struct File {
     /// Its name, a label.

@@ -6,14 +6,14 @@
 use std::sync::Arc;
 
 use policy::access::Permission::{
-    AnswerConsent, ApproveRecord, AskConsent, DraftRecord, ManageDirectory, ManageHouseRules, ManageMembers, ManageOwnTokens, PassOn, ProposeAgreement,
-    ReadAgreements, ReadDirectory, ReadHealth, ReadHouseRules, ReadLedger, ReadRecord, ReadRelation, Recall, ReleaseRecord, SearchRecords, SignAgreement,
-    SubmitRecord, WhoHas, WithdrawAgreement,
+    AnswerConsent, ApproveRecord, AskConsent, CarryFiles, DraftRecord, ManageDirectory, ManageHouseRules, ManageMembers, ManageOwnTokens, PassOn,
+    ProposeAgreement, ReadAgreements, ReadDirectory, ReadHealth, ReadHouseRules, ReadLedger, ReadRecord, ReadRelation, Recall, ReleaseRecord, SearchRecords,
+    SignAgreement, SubmitRecord, WhoHas, WithdrawAgreement,
 };
 
 use super::route::Routes;
 use super::route::Verb::{Delete, Get, Patch, Post, Put};
-use super::{agreements, drafts, health, house_rules, ledger, members, organisations, peers, records, session, tokens};
+use super::{agreements, drafts, health, house_rules, ledger, members, organisations, parcels, peers, records, session, tokens};
 use crate::access::Gate;
 
 #[rustfmt::skip]
@@ -76,5 +76,8 @@ pub(super) fn routes(gate: Arc<Gate>) -> Routes {
         .route(Put,    "/house-rules",                  ManageHouseRules, house_rules::replace,      "Replaces the house rules")
         .route(Get,    "/peers",                        ReadRelation,     peers::list,               "Shows how exchange with each organisation goes")
         .route(Post,   "/peers/{organisation}/resumption", ManageDirectory, peers::resume,           "Lets exchange go on that was stopped")
+        .route(Post,   "/peers/{organisation}/parcels", CarryFiles,       parcels::carry_out::parcels, "Writes parcels for an organisation to a bundle")
+        .route(Get,    "/peers/{organisation}/answers", CarryFiles,       parcels::carry_out::answers, "Writes the answers to an organisation's parcels to a bundle")
+        .route(Post,   "/parcels",                      CarryFiles,       parcels::carry_in::carry_in, "Takes in what is in a bundle")
         .route(Get,    "/status",                       ReadHealth,       health::status,            "Shows how the node is, in numbers")
 }

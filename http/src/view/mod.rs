@@ -4,6 +4,7 @@
 //! times and codes are text. Closed sets of words are listed in the OpenAPI document from the types they come from.
 
 pub mod agreement;
+pub mod carried;
 pub mod decision;
 pub mod draft;
 pub mod ledger;

@@ -27,12 +27,14 @@ fn asked(world: &World, line: &rest::Line, member: &str) -> Call {
         "/organisations" if line.method == "POST" => format!("?fingerprint={}", world.stranger.fingerprint),
         "/drafts/{number}/{version}/attachments" => "?name=a.txt&media-type=text/plain".to_owned(),
         "/ledger/proof" => "?entry=0".to_owned(),
+        "/peers/{organisation}/answers" => "?first=1&last=1".to_owned(),
         _ => String::new(),
     };
     let call = Call::new(line.method, format!("{filled}{query}"));
     match (line.method, path) {
         ("POST", "/organisations") => call.of_type("application/cose", world.stranger.card.clone()),
         ("POST", "/drafts/{number}/{version}/attachments") => call.of_type("application/octet-stream", "bytes"),
+        ("POST", "/parcels") => call.of_type("application/octet-stream", "no bundle"),
         (method, path) => match body(method, path) {
             Value::Null => call,
             body => call.json(&body),

@@ -1,4 +1,4 @@
-//! Cards: which organisations are believed here, and whether exchange with them goes on.
+//! Cards: which organisations are believed here, whether exchange with them goes on, and what goes to them as files.
 
 use format::agreement::Text;
 use format::card::{self, Card};
@@ -7,6 +7,7 @@ use format::{Digest, OrgId, Timestamp};
 
 use crate::command::{Outcome, Refusal};
 use crate::entry::Event;
+use crate::exchange::CARRIED_WINDOW;
 use crate::node::{Node, Plan};
 use crate::ports::Store;
 use crate::rows::{Change, MemberRow, StatementKind, StatementRow};
@@ -90,5 +91,27 @@ impl<S: Store> Node<S> {
         plan.event(Event::Resumed { peer: peer.clone(), from });
         plan.change(Change::Peer(state));
         Ok((Outcome::Done, plan))
+    }
+
+    /// Decides the next parcel that a member writes to a file. Unlike a courier, whoever asks is told what is in the way.
+    pub(crate) fn carry_out(&mut self, peer: &OrgId, after: u64, now: Timestamp) -> Result<(Outcome, Plan), Refusal> {
+        if self.state.directory.card(peer).is_none() || peer == self.me.org() {
+            return Err(Refusal::NotFound { what: "organisation", name: peer.to_string() });
+        }
+        if self.state.peer(peer).suspicion.is_some() {
+            return Err(wrong_state(format!("utbytet med {peer} är stoppat"), format!("exchange with {peer} is stopped")));
+        }
+        let (dispatch, mut plan) = self.decide_dispatch(peer, after, CARRIED_WINDOW, now)?;
+        if let Some(dispatch) = &dispatch {
+            plan.event(Event::CarriedOut { peer: peer.clone(), sequence: dispatch.sequence() });
+        }
+        Ok((Outcome::CarriedOut(dispatch.map(Box::new)), plan))
+    }
+
+    /// Notes that a member takes in what is in a file; what becomes of each parcel is noted with it.
+    pub(crate) fn carry_in() -> (Outcome, Plan) {
+        let mut plan = Plan::default();
+        plan.event(Event::CarriedIn);
+        (Outcome::Done, plan)
     }
 }

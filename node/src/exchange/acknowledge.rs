@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use format::checkpoint;
 use format::keys::PublicKeys;
 use format::parcel::ParcelHeader;
-use format::receipt::{ItemResult, Receipt};
+use format::receipt::{Deferral, ItemResult, Receipt, Why};
 use format::verify::{KeyDirectory, Reject, Verified, verify};
 use format::{OrgId, Signed, Timestamp};
 
@@ -30,13 +30,19 @@ pub struct Acknowledgement {
 }
 
 #[derive(Debug)]
-enum Verdict {
+pub(super) enum Verdict {
     Receipt(Box<Verified<Receipt>>),
     Expected(u64),
     Stopped(Suspicion),
+    /// It was carried, and may be old.
+    Deferred(Box<Verified<Deferral>>),
 }
 
 impl Acknowledgement {
+    pub(super) const fn new(from: OrgId, answer: Verdict) -> Self {
+        Self { from, answer }
+    }
+
     /// Reads a peer's answer and verifies the receipt in it.
     ///
     /// # Errors
@@ -62,6 +68,22 @@ impl Acknowledgement {
         &self.from
     }
 
+    /// The number of the parcel that it answers, where it says so.
+    #[must_use]
+    pub fn answers(&self) -> Option<u64> {
+        match &self.answer {
+            Verdict::Receipt(receipt) => Some(receipt.sequence),
+            Verdict::Deferred(deferral) => Some(deferral.sequence),
+            Verdict::Expected(_) | Verdict::Stopped(_) => None,
+        }
+    }
+
+    /// Why the parcel was not taken in, if it was not and the peer signed for that.
+    #[must_use]
+    pub fn deferred(&self) -> Option<Why> {
+        if let Verdict::Deferred(deferral) = &self.answer { Some(deferral.why) } else { None }
+    }
+
     /// The sequence that the receipt confirms, if it is one.
     #[must_use]
     pub fn confirms(&self) -> Option<u64> {
@@ -77,11 +99,38 @@ impl<S: Store> Node<S> {
             // Asking for less than it confirmed means that it forgot; for more, that a parcel is still on its way.
             Verdict::Expected(sequence) if sequence <= state.acknowledged => Ok(stop(state, Suspicion::RolledBack)),
             Verdict::Expected(_) => Ok(Plan::default()),
+            Verdict::Deferred(deferral) => self.take_deferral(state, &deferral),
             Verdict::Stopped(why) => {
                 tracing::warn!(peer.id = %state.org, why = why.as_str(), "the peer has stopped exchange");
                 Ok(Plan::default())
             }
         }
+    }
+
+    /// A deferral may be older than what is known. It tells of a peer that forgot only if it answers a parcel which was
+    /// put together after the peer had confirmed what it now awaits.
+    fn take_deferral(&self, state: PeerRow, deferral: &Deferral) -> Result<Plan, Refusal> {
+        if deferral.sequence > state.sent {
+            return Ok(stop(state, Suspicion::Fork));
+        }
+        let awaited = match deferral.why {
+            Why::Awaits(number) => number,
+            why => {
+                tracing::warn!(peer.id = %state.org, ?why, "the peer has stopped exchange");
+                return Ok(Plan::default());
+            }
+        };
+        if awaited > state.acknowledged || deferral.sequence <= state.acknowledged {
+            return Ok(Plan::default());
+        }
+        let confirmed = self.store.statement(StatementKind::ReceiptIn, &receipt_key(&state.org, awaited))?;
+        let parcel = self.store.parcel(&state.org, deferral.sequence)?;
+        let (Some(confirmed), Some(parcel)) = (confirmed, parcel) else {
+            return Ok(Plan::default());
+        };
+        let made: Option<Verified<ParcelHeader>> = verify(&parcel.header, &(self.me.org(), self.me.keys.public())).ok();
+        let forgot = made.is_some_and(|header| confirmed.at < header.created);
+        Ok(if forgot { stop(state, Suspicion::RolledBack) } else { Plan::default() })
     }
 
     fn take_receipt(&mut self, mut state: PeerRow, receipt: &Verified<Receipt>, now: Timestamp) -> Result<Plan, Refusal> {

@@ -14,12 +14,11 @@ use format::checkpoint::Checkpoint;
 use format::merkle::{self, Frontier};
 use format::parcel::{self, Evidence, Item, ItemKind, ItemRef, MAX_ITEMS, ParcelHeader, TARGET_SIZE};
 use format::record::{Header, Kind};
-use format::seal::SealFault;
+use format::seal::{SealFault, pad};
 use format::verify::{self, KeyDirectory};
 use format::{Digest, OrgId, RecordId, Signed, Timestamp};
 use policy::release::Decision;
 
-use super::WINDOW;
 use crate::act::release::{Weighing, header_of, signed_record};
 use crate::command::Refusal;
 use crate::entry::Event;
@@ -39,6 +38,7 @@ pub struct Dispatch {
     parcel: ParcelRow,
     /// For each item, where its bytes are.
     bytes: Vec<Bytes>,
+    padded: bool,
     now: Timestamp,
 }
 
@@ -79,6 +79,9 @@ pub enum DispatchFault {
     /// The peer's card is no longer held.
     #[error("no card of `{0}` is held here")]
     Unknown(OrgId),
+    /// This node's keys did not sign.
+    #[error("the keys of this node did not sign")]
+    Unsigned,
 }
 
 impl Dispatch {
@@ -100,6 +103,12 @@ impl Dispatch {
         self.parcel.items.len()
     }
 
+    /// The same, to be padded when it is sealed, so that its size tells little.
+    #[must_use]
+    pub fn padded(self) -> Self {
+        Self { padded: true, ..self }
+    }
+
     /// Puts the parcel's bytes together and seals them to the peer. Needs no node; call it after the commit.
     ///
     /// # Errors
@@ -116,7 +125,11 @@ impl Dispatch {
                 Bytes::Withheld => None,
             });
         }
-        let envelope = keys.sealing().seal(&peer, &parcel::write(&header, &items))?;
+        let mut plain = parcel::write(&header, &items);
+        if self.padded {
+            pad(&mut plain);
+        }
+        let envelope = keys.sealing().seal(&peer, &plain)?;
         Ok(Released::new(Recipient::Organisation(peer), envelope))
     }
 }
@@ -214,7 +227,7 @@ pub(crate) fn leaf_of(salt: &[u8; 32], piece: &[u8]) -> merkle::Hash {
 }
 
 impl<S: Store> Node<S> {
-    pub(crate) fn decide_dispatch(&mut self, peer: &OrgId, after: u64, now: Timestamp) -> Result<(Option<Dispatch>, Plan), Refusal> {
+    pub(crate) fn decide_dispatch(&mut self, peer: &OrgId, after: u64, window: u64, now: Timestamp) -> Result<(Option<Dispatch>, Plan), Refusal> {
         let state = self.state.peer(peer);
         if state.suspicion.is_some() || self.state.directory.card(peer).is_none() {
             return Ok((None, Plan::default()));
@@ -223,7 +236,7 @@ impl<S: Store> Node<S> {
         if after < state.sent {
             return self.send_again(peer, after + 1, now);
         }
-        if state.sent - state.acknowledged >= WINDOW {
+        if state.sent - state.acknowledged >= window {
             return Ok((None, Plan::default()));
         }
         self.send_next(state, now)
@@ -239,7 +252,7 @@ impl<S: Store> Node<S> {
             bytes.push(if may_leave { Bytes::Stored } else { Bytes::Withheld });
         }
         // The entry that was written when the parcel first left speaks of this disclosure too.
-        Ok((Some(Dispatch { parcel, bytes, now }), Plan::default()))
+        Ok((Some(Dispatch { parcel, bytes, padded: false, now }), Plan::default()))
     }
 
     fn send_next(&mut self, mut state: PeerRow, now: Timestamp) -> Result<(Option<Dispatch>, Plan), Refusal> {
@@ -290,7 +303,7 @@ impl<S: Store> Node<S> {
         }
         plan.change(Change::Parcel(parcel.clone()));
         plan.change(Change::Peer(state));
-        Ok((Some(Dispatch { parcel, bytes, now }), plan))
+        Ok((Some(Dispatch { parcel, bytes, padded: false, now }), plan))
     }
 
     /// Takes one waiting row out of the queue, as far as there is room: its items with their bytes, `most` of them at

@@ -112,11 +112,16 @@ pub(super) struct InboundRecord {
 /// # Errors
 /// See [`InboundFault`]. Nothing was changed anywhere.
 pub fn open(me: &Identity, directory: &Directory, carrier: &OrgId, envelope: &[u8]) -> Result<Inbound, InboundFault> {
-    let plain = me.opening.open(me.org(), envelope)?;
-    let parcel = parcel::read(&plain, directory)?;
-    if parcel.header.signer() != carrier {
-        return Err(InboundFault::Carrier { carrier: carrier.clone(), signer: parcel.header.signer().clone() });
+    let inbound = read(me, directory, &me.opening.open(me.org(), envelope)?)?;
+    if inbound.from() != carrier {
+        return Err(InboundFault::Carrier { carrier: carrier.clone(), signer: inbound.from().clone() });
     }
+    Ok(inbound)
+}
+
+/// Reads an opened envelope as a parcel to this node.
+pub(super) fn read(me: &Identity, directory: &Directory, plain: &[u8]) -> Result<Inbound, InboundFault> {
+    let parcel = parcel::read(plain, directory)?;
     if parcel.header.to != *me.org() {
         return Err(InboundFault::Addressee(parcel.header.to.clone()));
     }

@@ -5,18 +5,22 @@
 //! functions that need no node, on whatever thread the caller likes; what decides is done by the node, in order.
 
 mod acknowledge;
+mod carried;
 mod dispatch;
 mod inbound;
 mod notice;
 mod receive;
 
 pub use acknowledge::Acknowledgement;
+pub use carried::{AnswerFault, MAX_ANSWERS, answers, open_carried, seal_answer};
 pub use dispatch::{Dispatch, DispatchFault};
 pub(crate) use dispatch::{Leaves, leaf_of};
 pub use inbound::{Inbound, InboundFault, open};
 pub use receive::Answer;
 
-/// How many parcels may be on their way to one peer without a receipt.
+/// How many parcels may be on their way to one peer without a receipt, over a connection that brings it at once.
 pub const WINDOW: u64 = 4;
+/// How many, where receipts take their time: through a mailbox, or as files.
+pub const CARRIED_WINDOW: u64 = 1024;
 /// How many rows may wait to leave for one peer; beyond, release to it is refused for now.
 pub const MAX_QUEUE: u64 = 200_000;

@@ -56,8 +56,8 @@ pub(super) struct Init {
     /// What sort of organisation it is
     #[arg(long, value_parser = kind())]
     kind: OrgKind,
-    /// Where other organisations reach this node; may be given several times
-    #[arg(long = "address", value_name = "HOST:PORT", required = true)]
+    /// Where other organisations reach this node; may be given several times, or not where nobody calls it
+    #[arg(long = "address", value_name = "HOST:PORT")]
     addresses: Vec<String>,
     /// Its contact point, available at all hours
     #[arg(long, value_name = "TEXT")]

@@ -83,6 +83,7 @@ fn the_verbs_are_those_that_are_promised() {
         "consent",
         "ledger",
         "peer",
+        "parcels",
         "config",
         "store",
         "completions",

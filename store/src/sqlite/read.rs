@@ -123,6 +123,10 @@ impl<Access: Send> Reader for Sqlite<Access> {
         count(&self.connection, "SELECT count(*) FROM outgoing WHERE peer = ?1", [peer.as_str()])
     }
 
+    fn peer(&self, org: &OrgId) -> StoreResult<Option<PeerRow>> {
+        first(&self.connection, &format!("{PEER} WHERE org = ?1"), [org.as_str()], peer)
+    }
+
     fn parcel(&self, peer: &OrgId, sequence: u64) -> StoreResult<Option<ParcelRow>> {
         let sql = "SELECT header, digest, items FROM parcel WHERE peer = ?1 AND sequence = ?2";
         first(&self.connection, sql, params![peer.as_str(), integer(sequence)?], |columns| {
@@ -283,6 +287,9 @@ fn count(connection: &Connection, sql: &str, values: impl rusqlite::Params) -> S
     first(connection, sql, values, |columns| columns.number()).map(Option::unwrap_or_default)
 }
 
+const PEER: &str = "SELECT org, sent, sent_digest, acknowledged, shown_size, receipted_size, received, received_digest, parcel_size, parcel_root, parcel_note,
+    receipt_size, receipt_root, receipt_note, suspicion FROM peer";
+
 fn opening(connection: &Connection) -> StoreResult<Opening> {
     let last = first(connection, "SELECT place, at FROM entry ORDER BY place DESC LIMIT 1", [], |columns| Ok((columns.number::<u64>()?, columns.time()?)))?;
     let serials = all(connection, "SELECT year, last FROM serial", [], |columns| Ok((columns.number()?, columns.number()?)))?;
@@ -293,14 +300,7 @@ fn opening(connection: &Connection) -> StoreResult<Opening> {
             [],
             statement,
         )?,
-        peers: all(
-            connection,
-            "SELECT org, sent, sent_digest, acknowledged, shown_size, receipted_size, received, received_digest, parcel_size, parcel_root, parcel_note,
-                 receipt_size, receipt_root, receipt_note, suspicion
-             FROM peer ORDER BY org",
-            [],
-            peer,
-        )?,
+        peers: all(connection, &format!("{PEER} ORDER BY org"), [], peer)?,
         ledger_size: last.map_or(0, |(place, _)| place + 1),
         last_entry: last.map(|(_, at)| at),
         serials: serials.into_iter().collect(),

@@ -106,6 +106,8 @@ fn whole(shelf: &mut Shelf, cast: &Cast, pen: &Pen) {
     let signed = cbor::bytes(&message.encoded());
     let parcel = |items: &[Vec<u8>]| cbor::array(&[signed.clone(), cbor::array(items)]);
     shelf.put("first", "accept", &first(cast, pen), "The first parcel from se-sapo to no-pst, with one record.").present = Some(vec![true]);
+    let padded = shelf.put_filled("padded", "accept", (&first(cast, pen), 0, 16_384 - first(cast, pen).len(), &[]), "The same, padded to 16 KiB.");
+    padded.present = Some(vec![true]);
     shelf.put("withheld", "accept", &parcel(&[cbor::null()]), "The same parcel, its one item held back.").present = Some(vec![false]);
     // Two items, of which the first is held back and the other swapped in.
     let notice = notice_item(cast, pen);
@@ -126,7 +128,8 @@ fn whole(shelf: &mut Shelf, cast: &Cast, pen: &Pen) {
     bad("item-more", &parcel(&[item.clone(), item.clone()]), "The parcel has an item that the header does not name.");
     bad("items-swapped", &of_two(&[notice.clone(), item.clone()]), "The items stand in another order than in the header.");
     bad("item-as-text", &parcel(&[cbor::text("item")]), "An item is neither bytes nor null.");
-    bad("parcel-trailing-byte", &[first(cast, pen), vec![0]].concat(), "A byte follows the parcel.");
+    bad("parcel-trailing-byte", &[first(cast, pen), vec![1]].concat(), "A byte follows the parcel, and is no padding.");
+    bad("parcel-padded-otherwise", &[first(cast, pen), vec![0, 0, 1, 0]].concat(), "Padding is zeros.");
     bad("parcel-of-three", &cbor::array(&[signed.clone(), cbor::array(std::slice::from_ref(&item)), cbor::null()]), "The array has three parts.");
     bad("parcel-indefinite", &cbor::array_indefinite(&[signed.clone(), cbor::array(std::slice::from_ref(&item))]), "The array is of indefinite length.");
     bad(
