@@ -351,6 +351,11 @@ impl<S: Store> Node<S> {
             }
             return Err(fault);
         }
+        if self.stale {
+            // Nothing was appended, for every act brings memory up to date first.
+            self.refresh()?;
+            self.store.rollback()?;
+        }
         let mut published = self.published.write().unwrap_or_else(PoisonError::into_inner);
         if !Arc::ptr_eq(&published, &self.state.directory) {
             *published = Arc::clone(&self.state.directory);
