@@ -2,7 +2,7 @@
 //!
 //! A message is a COSE_Sign (RFC 9052) with an Ed25519 and an ML-DSA-65 signature. It has one encoding only: a parsed
 //! message is written again and must give the same bytes. Nothing here verifies: that is the door's part, in
-//! [`crate::verify`].
+//! [`verify`](mod@crate::verify).
 
 use std::sync::Arc;
 

@@ -72,7 +72,7 @@ fn every_event_occurs_once() {
     for line in lines() {
         let entry: Entry = serde_json::from_str(line).unwrap();
         let what = entry.event.what();
-        assert!(line.contains(&format!(r#","what":"{what}","#)), "{what} is written as it is searched by");
+        assert!(line.contains(&format!(r#","what":"{what}""#)), "{what} is written as it is searched by");
         *seen.get_mut(what).unwrap_or_else(|| panic!("{what} is not in the list of this test")) += 1;
     }
     let other: Vec<_> = seen.iter().filter(|(_, times)| **times != 1).collect();

@@ -20,7 +20,7 @@ const STEPS: &[Step] = &[
     Step("format of the fuzz targets", "cargo fmt --manifest-path fuzz/Cargo.toml --check", typed),
     Step("clippy", "cargo clippy --locked --workspace --all-targets -- -D warnings", typed),
     Step("tests and walkthroughs", "cargo test --locked --workspace", tests),
-    Step("store on PostgreSQL", "cargo xtask postgres -- cargo test --locked -p samverkan-store -p samverkan --test conformance --test postgres", typed),
+    Step("store on PostgreSQL", "cargo xtask postgres -- cargo test --locked --workspace --test conformance --test postgres", typed),
     Step("mailbox over S3", "cargo xtask s3", typed),
     Step("documentation", "cargo doc --locked --workspace --no-deps", |doc| run_to_end(line(doc).env("RUSTDOCFLAGS", "-D warnings"))),
     Step("tidy", "cargo xtask tidy", typed),

@@ -39,7 +39,10 @@ pub(crate) fn run() -> Result<()> {
     server.args(["-H", "127.0.0.1", "-p", &port]).stdout(Stdio::null()).stderr(Stdio::null());
     let _server = Server(server.spawn().context("the server does not start")?);
     make_bucket(address)?;
-    run_to_end(line("cargo test --locked -p samverkan-mailbox --test exchange -- --ignored").env("SAMVERKAN_S3", format!("http://{address}")))
+    run_to_end(
+        line("cargo test --locked --workspace --test exchange -- --ignored records_and_receipts_go_through_a_bucket")
+            .env("SAMVERKAN_S3", format!("http://{address}")),
+    )
 }
 
 /// Makes the bucket that the tests use, once the server listens.
