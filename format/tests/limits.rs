@@ -183,6 +183,7 @@ fn parcel_header() -> ParcelHeader {
         seen: 0,
         consistency: Vec::new(),
         items: vec![ItemRef { kind: ItemKind::Record, digest: Digest::of(b"item") }],
+        era: None,
     }
 }
 
@@ -198,6 +199,7 @@ fn receipt() -> Receipt {
         consistency: Vec::new(),
         cosignature: String::new(),
         received: now(),
+        era: None,
     }
 }
 

@@ -11,7 +11,8 @@ use format::record::Kind;
 use format::{Digest, OrgId, RecordId, RecordNumber, Timestamp};
 
 use crate::rows::{
-    Batch, ContentRow, CredentialRow, EntryRow, HoldingRow, MemberRow, OutgoingRow, ParcelRow, PeerRow, PieceRow, RecordRow, Stage, StatementKind, StatementRow,
+    Batch, ContentRow, CredentialRow, EntryRow, HoldingRow, MemberRow, OutgoingRow, ParcelRow, PeerRow, PieceRow, RecordRow, RecoveryRow, Stage, StatementKind,
+    StatementRow,
 };
 
 /// The store did not do what it was asked.
@@ -60,6 +61,8 @@ pub struct Opening {
     pub serials: BTreeMap<i16, u64>,
     /// House rules, empty when there are none.
     pub house_rules: String,
+    /// This node's own recovery from a backup, once there was one.
+    pub recovery: Option<RecoveryRow>,
 }
 
 /// Which records to list.

@@ -8,4 +8,4 @@
 pub mod sqlite;
 mod stored;
 
-pub use sqlite::{OpenError, Options, Sqlite, SqliteReader};
+pub use sqlite::{OpenError, Options, Sqlite, SqliteReader, copy};

@@ -83,6 +83,7 @@ fn receipt(cast: &Cast) -> Vec<u8> {
         consistency: Vec::new(),
         cosignature: String::new(),
         received: Timestamp::from_ms(now().as_ms() + 1000),
+        era: None,
     };
     signed(&receipt, &cast.peer)
 }

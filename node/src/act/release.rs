@@ -128,6 +128,7 @@ impl<S: Store> Node<S> {
         if signed.payload() != row.header || signed.signer() != self.me.org() {
             return Err(wrong_state(format!("{} ändrades efter att den signerades", row.number), format!("{} was changed after it was signed", row.number)));
         }
+        self.check_settled(&row)?;
         let header = header_of(&row)?;
         let (permitted, refused) = self.weigh_audience(&row, &header, now)?;
         if permitted.is_empty() {

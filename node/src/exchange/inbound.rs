@@ -89,6 +89,7 @@ pub(super) enum InboundItem {
     Agreement(Box<Verified<Agreement>>),
     Withdrawal(Box<Verified<Withdrawal>>),
     Notice(Box<Verified<Notice>>),
+    Returned(Box<Verified<Header>>, Option<Salted>),
 }
 
 /// A verified record with its content and what permits its sender to pass it on.
@@ -133,6 +134,13 @@ fn verify_item(bytes: &[u8], directory: &Directory) -> Result<InboundItem, Rejec
         Item::Agreement(signed) => InboundItem::Agreement(Box::new(verify(&signed.to_bytes(), directory)?)),
         Item::Withdrawal(signed) => InboundItem::Withdrawal(Box::new(verify(&signed.to_bytes(), directory)?)),
         Item::Notice(signed) => InboundItem::Notice(Box::new(verify(&signed.to_bytes(), directory)?)),
+        Item::Returned { signed, content } => {
+            let header: Verified<Header> = verify(&signed.to_bytes(), directory)?;
+            if let Some(content) = &content {
+                read_content(&header, content)?;
+            }
+            InboundItem::Returned(Box::new(header), content)
+        }
     })
 }
 

@@ -1,0 +1,154 @@
+//! The account: what a peer answers a restored node, and how it recognises it.
+//!
+//! Whoever asks with a new era has lost something, or holds somebody's keys and an old backup. Either way exchange stops
+//! until a person has looked. Numbers are given; nothing is given back.
+
+use format::checkpoint::{self, Checkpoint};
+use format::merkle::Frontier;
+use format::receipt::Receipt;
+use format::recovery::{Account, Inquiry};
+use format::verify::{self, KeyDirectory};
+use format::{Digest, Signed, Timestamp};
+
+use super::ask::continues;
+use super::{Asked, recoveries_of};
+use crate::act::directory::invalid;
+use crate::command::Refusal;
+use crate::entry::{Actor, Event};
+use crate::exchange::receipt_key;
+use crate::node::{Node, Plan, ledger_name};
+use crate::planted::{Bug, planted};
+use crate::ports::{Store, StoreError, StoreResult};
+use crate::rows::{Change, PeerRow, SeenCheckpoint, StatementKind, StatementRow, Suspicion};
+use crate::state::LedgerTree;
+
+impl<S: Store> Node<S> {
+    /// Answers a restored node, and stops exchange with it. Gives the signed account.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn account(&mut self, asked: &Asked, now: Timestamp) -> Result<Vec<u8>, Refusal> {
+        self.refresh()?;
+        let now = self.now(now);
+        let peer = asked.from().clone();
+        let state = self.state.peer(&peer);
+        if !state.is_new() && Some(asked.inquiry.era) > state.era {
+            let plan = self.recognise(state, asked, now)?;
+            self.keep(plan, &Actor::Organisation(peer.clone()), now)?;
+        }
+        if planted(Bug::RecoveryUnasked) && let Some(recovery) = &asked.recovery {
+            let plan = self.accept_recovery(&peer, recovery.digest(), now).map(|(_, plan)| plan).unwrap_or_default();
+            self.keep(plan, &Actor::Node, now)?;
+        }
+        let account = self.state_account(asked, now)?;
+        let account = verify::state(&account, &self.me.keys).map_err(|e| invalid("account", e))?;
+        Ok(account.signed().to_bytes())
+    }
+
+    /// A peer says that it was restored: exchange with it stops, and what it shows is kept for a person to look at.
+    fn recognise(&self, mut state: PeerRow, asked: &Asked, now: Timestamp) -> Result<Plan, Refusal> {
+        let mut plan = Plan::default();
+        let tied = self.is_tied(&state, &asked.inquiry)? || planted(Bug::RecoveryUntied);
+        let why = if tied { Suspicion::RolledBack } else { Suspicion::SplitLedger };
+        if state.suspicion.is_none() || (state.suspicion != Some(why) && !tied) {
+            plan.event(Event::Suspended { peer: state.org.clone(), why });
+            state.suspicion = Some(why);
+            if !tied {
+                plan.change(keep(StatementKind::Fault, asked.inquiry.digest(), &state, None, asked.inquiry.signed(), now));
+            }
+            plan.change(Change::Peer(state.clone()));
+        }
+        if let Some(recovery) = asked.recovery.as_ref().filter(|_| tied) {
+            let key = recovery.digest();
+            if self.store.statement(StatementKind::Recovery, &key)?.is_none() {
+                plan.change(keep(StatementKind::Recovery, key, &state, Some(recoveries_of(&state.org)), recovery.signed(), now));
+                plan.change(keep(StatementKind::Inquiry, key, &state, None, asked.inquiry.signed(), now));
+            }
+        }
+        Ok(plan)
+    }
+
+    /// Whether the restored ledger continues what this node has seen of it and signed for, as far as the asker remembers.
+    fn is_tied(&self, state: &PeerRow, inquiry: &Inquiry) -> Result<bool, Refusal> {
+        let Some(theirs) = self.state.directory.keys(&state.org) else { return Ok(false) };
+        let name = ledger_name(&state.org);
+        let Ok(restored) = checkpoint::parse_and_verify(inquiry.checkpoint.as_bytes(), &name, theirs.ed25519_raw()) else { return Ok(false) };
+        let cosigned = inquiry.cosigned.as_ref().map(|note| {
+            let mine = checkpoint::verify_cosignature(note.as_bytes(), &self.me.ledger_name(), self.me.keys.public().ed25519_raw());
+            mine.is_ok_and(|(seen, _)| seen.origin() == name && continues(&seen, &restored, &inquiry.cosigned_consistency))
+        });
+        let receipted = match inquiry.received {
+            0 => None,
+            sequence => {
+                let kept = self.store.statement(StatementKind::ReceiptIn, &receipt_key(&state.org, sequence))?;
+                let receipt = kept.and_then(|row| serde_json::from_slice::<Receipt>(Signed::parse(&row.bytes).ok()?.payload()).ok());
+                // It was verified when it was taken in; a receipt that was never given ties nothing.
+                let seen = receipt.and_then(|receipt| checkpoint::parse_and_verify(receipt.checkpoint.as_bytes(), &name, theirs.ed25519_raw()).ok());
+                Some(seen.is_some_and(|seen| continues(&seen, &restored, &inquiry.receipted_consistency)))
+            }
+        };
+        // What it remembers no parcel of cannot be tied to anything; that, too, is for a person to see.
+        Ok(restored.origin() == name && cosigned.unwrap_or(true) && receipted.unwrap_or(true) && inquiry.acknowledged <= state.received)
+    }
+
+    fn state_account(&self, asked: &Asked, now: Timestamp) -> Result<Account, Refusal> {
+        let inquiry = asked.inquiry.value();
+        let state = self.state.peer(asked.from());
+        let shown = self.shown_in(&state)?;
+        let parcel = (state.acknowledged > 0).then_some(shown);
+        let receipt = (state.received > 0).then_some(state.receipted_size);
+        let note = |seen: &Option<SeenCheckpoint>| seen.as_ref().map(|seen| seen.note.clone());
+        Ok(Account {
+            org: self.me.org().clone(),
+            to: asked.from().clone(),
+            inquiry: asked.inquiry.digest(),
+            era: state.era,
+            accepted: state.era == Some(inquiry.era) && inquiry.recovery.is_some(),
+            received: state.received,
+            received_digest: state.received_digest,
+            acknowledged: state.acknowledged,
+            acknowledged_digest: self.acknowledged_digest(&state)?,
+            parcel_checkpoint: parcel.map(|size| self.note_at(size)).transpose()?,
+            parcel_consistency: self.proof_for(inquiry.parcel_seen, parcel)?,
+            receipt_checkpoint: receipt.map(|size| self.note_at(size)).transpose()?,
+            receipt_consistency: self.proof_for(inquiry.receipt_seen, receipt)?,
+            seen_in_parcel: note(&state.checkpoint),
+            seen_in_receipt: note(&state.receipt_checkpoint),
+            at: now,
+        })
+    }
+
+    /// A proof from what the asker remembers, as far as there is one: it may remember more than there ever was.
+    fn proof_for(&self, seen: u64, now: Option<u64>) -> StoreResult<Vec<Digest>> {
+        match now {
+            Some(now) if seen < now => self.consistency(seen, now),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    fn note_at(&self, size: u64) -> Result<String, Refusal> {
+        let root = Frontier::load(size, &LedgerTree(&self.store)).map_err(StoreError::from)?.root();
+        let name = self.me.ledger_name();
+        let note = Checkpoint::new(name.clone(), size, root).and_then(|checkpoint| checkpoint.sign(&name, self.me.keys.ed25519()));
+        note.map_err(|e| invalid("checkpoint", e))
+    }
+
+    /// Digest of the header of the last parcel to a peer for which there is a receipt: the receipt names it.
+    fn acknowledged_digest(&self, state: &PeerRow) -> StoreResult<Digest> {
+        if state.acknowledged == 0 {
+            return Ok(Digest::from([0; 32]));
+        }
+        if state.acknowledged == state.sent {
+            return Ok(state.sent_digest);
+        }
+        let kept = self.store.statement(StatementKind::ReceiptIn, &receipt_key(&state.org, state.acknowledged))?;
+        let corrupt = |why: &str| StoreError::Corrupt { what: "receipt", why: why.to_owned() };
+        let signed = Signed::parse(&kept.ok_or_else(|| corrupt("the last one is not there"))?.bytes).map_err(|_| corrupt("the last one does not parse"))?;
+        let receipt: Receipt = serde_json::from_slice(signed.payload()).map_err(|_| corrupt("the last one does not read"))?;
+        Ok(receipt.parcel)
+    }
+}
+
+fn keep(kind: StatementKind, key: Digest, state: &PeerRow, about: Option<Digest>, signed: &Signed, at: Timestamp) -> Change {
+    Change::Statement(StatementRow { kind, key, org: state.org.clone(), about, bytes: signed.to_bytes(), at })
+}
