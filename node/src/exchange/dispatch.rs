@@ -311,7 +311,7 @@ impl<S: Store> Node<S> {
         let mut record = match self.may_leave(&row.what, peer, now)? {
             Ok(record) => record,
             Err(reasons) => {
-                self.hold_back(&row.what, peer, reasons, plan, now);
+                self.hold_back(&row.what, peer, reasons, plan, now)?;
                 plan.change(Change::Requeue(peer.clone(), row.position, None));
                 return Ok(items);
             }
@@ -326,7 +326,7 @@ impl<S: Store> Node<S> {
             let Some(bytes) = read else {
                 // An attachment ends where there is no further piece; anything else whose bytes are gone is held back.
                 if !matches!(what, Outgoing::Attachment { .. }) {
-                    self.hold_back(&what, peer, ["removed".to_owned()].into(), plan, now);
+                    self.hold_back(&what, peer, ["removed".to_owned()].into(), plan, now)?;
                 }
                 break;
             };
@@ -401,8 +401,13 @@ impl<S: Store> Node<S> {
         Ok(false)
     }
 
-    fn hold_back(&self, what: &Outgoing, peer: &OrgId, reasons: BTreeSet<String>, plan: &mut Plan, now: Timestamp) {
+    fn hold_back(&self, what: &Outgoing, peer: &OrgId, reasons: BTreeSet<String>, plan: &mut Plan, now: Timestamp) -> StoreResult<()> {
         if let Outgoing::Record(record) = what {
+            let copies = self.store.holdings(record)?;
+            if copies.iter().any(|copy| copy.holder == *peer && copy.via == *self.me.org() && copy.state == HoldingState::Held) {
+                // The peer has said that it has it: what stayed in line after a recovery was once too many.
+                return Ok(());
+            }
             plan.event(Event::HeldBack { record: *record, recipient: peer.clone(), reasons: reasons.clone() });
             plan.change(Change::Holding(HoldingRow {
                 record: *record,
@@ -415,6 +420,7 @@ impl<S: Store> Node<S> {
                 since: now,
             }));
         }
+        Ok(())
     }
 
     fn mark_sent(&self, record: RecordId, peer: &OrgId, sequence: u64, plan: &mut Plan, now: Timestamp) -> Result<(), Refusal> {

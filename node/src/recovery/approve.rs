@@ -116,7 +116,7 @@ impl<S: Store> Node<S> {
 }
 
 /// Reads an account that was verified when it was kept.
-fn read_account(bytes: &[u8]) -> StoreResult<Account> {
+pub(super) fn read_account(bytes: &[u8]) -> StoreResult<Account> {
     let corrupt = |why: String| StoreError::Corrupt { what: "account", why };
     let signed = Signed::parse(bytes).map_err(|e| corrupt(e.to_string()))?;
     serde_json::from_slice(signed.payload()).map_err(|e| corrupt(e.to_string()))

@@ -15,8 +15,10 @@ mod take_back;
 
 use format::recovery::{Account, Ask, Inquiry, Recovery};
 use format::verify::{Reject, Verified, verify};
-use format::{Digest, OrgId, Timestamp};
+use format::{Digest, OrgId, Signed, Timestamp};
 
+use crate::ports::{Reader, StoreError, StoreResult};
+use crate::rows::{PeerRow, RecoveryRow, StatementKind};
 use crate::state::Directory;
 
 /// Serials that are passed over after a recovery: more than were given out between backup and loss.
@@ -116,6 +118,35 @@ impl Accounted {
     pub fn accepted(&self) -> bool {
         self.account.accepted
     }
+}
+
+/// What a peer has said it last saw of this node: when exchange went on, or before.
+///
+/// # Errors
+/// The store cannot be read.
+pub fn last_account(reader: &dyn Reader, peer: &OrgId, recovery: &RecoveryRow) -> StoreResult<Option<Account>> {
+    for settled in [true, false] {
+        if let Some(row) = reader.statement(StatementKind::Account, &account_key(peer, recovery.era, settled))? {
+            return approve::read_account(&row.bytes).map(Some);
+        }
+    }
+    Ok(None)
+}
+
+/// A peer's latest recovery, if it waits for a person here.
+///
+/// # Errors
+/// The store cannot be read.
+pub fn pending_recovery(reader: &dyn Reader, row: &PeerRow) -> StoreResult<Option<(Digest, Recovery)>> {
+    let corrupt = |why: String| StoreError::Corrupt { what: "recovery", why };
+    let mut latest: Option<(Digest, Recovery)> = None;
+    for kept in reader.statements_about(StatementKind::Recovery, &recoveries_of(&row.org))? {
+        let signed = Signed::parse(&kept.bytes).map_err(|e| corrupt(e.to_string()))?;
+        let recovery: Recovery = serde_json::from_slice(signed.payload()).map_err(|e| corrupt(e.to_string()))?;
+        let newer = Some(recovery.era) > row.era.max(latest.as_ref().map(|(_, latest)| latest.era));
+        latest = if newer { Some((kept.key, recovery)) } else { latest };
+    }
+    Ok(latest)
 }
 
 /// Key under which a peer's account in an era is kept: the first one, and the one by which exchange went on.
