@@ -105,7 +105,7 @@ pub(crate) fn identity(org: &OrgId, short: &ShortName, seeds: &Seeds) -> Outcome
     })
 }
 
-fn read_identity(config: &Config) -> Outcome<Identity> {
+pub(crate) fn read_identity(config: &Config) -> Outcome<Identity> {
     let (Some(org), Some(short)) = (&config.node.organisation, &config.node.short) else {
         return Err(Failure::usage("the configuration does not say whose node it is"));
     };
@@ -116,7 +116,7 @@ fn read_identity(config: &Config) -> Outcome<Identity> {
 }
 
 /// Reads a file of secrets, if nobody else can.
-fn read_secret(path: &Path) -> Outcome<Vec<u8>> {
+pub(crate) fn read_secret(path: &Path) -> Outcome<Vec<u8>> {
     let unreadable = |why: &dyn std::fmt::Display| Failure::usage(format!("`{}` cannot be used: {why}", path.display()));
     #[cfg(unix)]
     {

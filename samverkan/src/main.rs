@@ -6,6 +6,7 @@
 
 mod answer;
 mod assemble;
+mod backup;
 mod cli;
 mod client;
 mod config;
@@ -18,6 +19,7 @@ mod keyed;
 mod print;
 mod proposal;
 mod reference;
+mod restoring;
 
 fn main() -> std::process::ExitCode {
     cli::main()

@@ -148,6 +148,15 @@ pub(crate) fn progress(what: &str, bytes: Option<u64>) -> ProgressBar {
     ProgressStyle::with_template(template).map_or(bar.clone(), |style| bar.with_style(style))
 }
 
+/// Progress by counting, on a terminal alone.
+pub(crate) fn counting(what: &str) -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new_spinner().with_message(what.to_owned());
+    ProgressStyle::with_template("{msg} {spinner} {human_pos}").map_or(bar.clone(), |style| bar.with_style(style))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -174,6 +174,8 @@ pub struct SiteLog {
     pub accepted_from: BTreeSet<(RecordId, Place)>,
     /// Largest ledger that was shown to anyone.
     pub shown: u64,
+    /// The roots of ledgers that were given up for an older one by a restoring.
+    pub past: Vec<Vec<Hash>>,
 }
 
 /// Everything.
