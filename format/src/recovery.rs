@@ -34,7 +34,8 @@ pub struct Inquiry {
     pub acknowledged: u64,
     /// The last parcel from the peer that is remembered.
     pub received: u64,
-    /// The ledger in parcel `acknowledged`, a note with the peer's cosignature.
+    /// The ledger in parcel `acknowledged`, a note with the peer's cosignature. It is absent where there is no receipt, or
+    /// where an earlier recovery lost it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cosigned: Option<String>,
     /// Proof that `checkpoint` continues `cosigned`.
@@ -60,7 +61,7 @@ impl Statement for Inquiry {
         ensure(self.org != self.to, "to", "is another organisation than org")?;
         ensure(self.checkpoint.len() <= MAX_NOTE, "checkpoint", "is at most 8 KiB")?;
         ensure(self.cosigned.as_ref().is_none_or(|note| note.len() <= MAX_NOTE), "cosigned", "is at most 8 KiB")?;
-        ensure(self.cosigned.is_some() == (self.acknowledged > 0), "cosigned", "is there once a parcel has a receipt, and not before")?;
+        ensure(self.cosigned.is_none() || self.acknowledged > 0, "cosigned", "is not there before a parcel has a receipt")?;
         ensure(self.cosigned_consistency.len() <= MAX_PROOF, "cosigned-consistency", "has at most 64 hashes")?;
         ensure(self.receipted_consistency.len() <= MAX_PROOF, "receipted-consistency", "has at most 64 hashes")
     }

@@ -17,7 +17,7 @@ use format::verify::{KeyDirectory, Reject, Statement, verify};
 use format::{Digest, OrgId};
 
 use crate::act::release::{header_of, signed_record};
-use crate::exchange::receipt_key;
+use crate::exchange::{given_key, receipt_key};
 use crate::node::Identity;
 use crate::ports::{MAX_PAGE, Reader, RecordQuery, StoreError, StoreResult};
 use crate::recovery::recoveries_of;
@@ -134,7 +134,8 @@ pub fn inspect(reader: &dyn Reader, me: &Identity, mut progress: impl FnMut(&'st
     for peer in &opening.peers {
         for sequence in 1..=peer.acknowledged.max(peer.received) {
             let key = receipt_key(&peer.org, sequence);
-            for kind in [StatementKind::ReceiptIn, StatementKind::ReceiptOut] {
+            let given = given_key(&peer.org, sequence, opening.recovery.as_ref().map(|recovery| recovery.era));
+            for (kind, key) in [(StatementKind::ReceiptIn, key), (StatementKind::ReceiptOut, key), (StatementKind::ReceiptOut, given)] {
                 reader.statement(kind, &key)?.iter().try_for_each(&mut see)?;
             }
         }

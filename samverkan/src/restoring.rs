@@ -49,7 +49,8 @@ pub(crate) fn mark(data: &Path) -> Outcome<Found> {
 fn verify_and_mark(folder: &Path) -> Outcome<Found> {
     let config = Config::load(folder)?;
     let me = Arc::new(assemble::read_identity(&config)?);
-    let broken = |why: &dyn std::fmt::Display| Failure::refused(format!("the store is not in order: {why}")).remedy("Try another backup. Nothing was restored.");
+    let broken =
+        |why: &dyn std::fmt::Display| Failure::refused(format!("the store is not in order: {why}")).remedy("Try another backup. Nothing was restored.");
     let store = Sqlite::open(&config.store.file, &store::Options::default()).map_err(|error| broken(&error))?;
     store.check_whole().map_err(|error| broken(&error))?;
     let bar = counting("verify");

@@ -106,7 +106,8 @@ async fn a_lost_node_is_restored_recognised_and_made_whole() -> Outcome {
     assert!(holds(&back, &lost, "held"));
     let settled = |answer: &Value| peer(answer, "bb-bench").is_some_and(|peer| text(peer, "settled") == "true");
     wait("exchange", &liaison, "/recovery", settled).await?;
-    wait("the recall again", &liaison, &format!("/records/{kept}"), |answer| answer.pointer("/here/condition").and_then(Value::as_str) == Some("recalled")).await?;
+    wait("the recall again", &liaison, &format!("/records/{kept}"), |answer| answer.pointer("/here/condition").and_then(Value::as_str) == Some("recalled"))
+        .await?;
     let made = author.post("/drafts", &pair.draft("after the recovery")).await?;
     let submitted = text(&author.ask(&format!("/drafts/{}/{}/submission", text(&made, "number"), text(&made, "version"))).await?, "id");
     officer.ask(&format!("/records/{submitted}/approval")).await?;

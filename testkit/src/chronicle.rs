@@ -479,9 +479,7 @@ fn read_item(item: &Item) -> Option<SeenItem> {
         Item::Agreement(signed) => SeenItem::Agreement { agreement: Rc::new(serde_json::from_slice(signed.payload()).ok()?), signer: signed.signer().clone() },
         Item::Withdrawal(signed) => SeenItem::Withdrawal(serde_json::from_slice(signed.payload()).ok()?),
         Item::Notice(signed) => SeenItem::Notice(serde_json::from_slice(signed.payload()).ok()?),
-        Item::Returned { signed, .. } => {
-            SeenItem::Returned { id: RecordId(signed.digest()), header: Rc::new(serde_json::from_slice(signed.payload()).ok()?) }
-        }
+        Item::Returned { signed, .. } => SeenItem::Returned { id: RecordId(signed.digest()), header: Rc::new(serde_json::from_slice(signed.payload()).ok()?) },
     })
 }
 

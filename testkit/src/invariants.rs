@@ -257,7 +257,9 @@ fn no_way_back(world: &mut World, at: Place, row: &RecordRow) -> Check {
         return broken(6, format!("{what} is recalled and stands as {:?}, with content: {content}", row.condition));
     }
     let originator = world.chronicle.place(&row.originator);
-    if row.condition == Condition::Recalled && originator.is_some_and(|place| !world.chronicle.at(place).recalls.contains(&row.id)) {
+    if row.condition == Condition::Recalled
+        && originator.is_some_and(|place| !world.chronicle.at(place).recalls.contains(&row.id) && !world.restorings.had_recalled(place, &row.id))
+    {
         return broken(6, format!("{what} was recalled by somebody else"));
     }
     let newest = log.knows.newest.get(&row.number).copied().unwrap_or(0);

@@ -98,6 +98,12 @@ impl Restorings {
         self.lost.get(&at).is_some_and(|lost| !lost.settled.contains(&peer))
     }
 
+    /// Whether a site had recalled a record before it was put back.
+    #[must_use]
+    pub fn had_recalled(&self, at: Place, record: &RecordId) -> bool {
+        self.lost.get(&at).is_some_and(|lost| lost.recalled.contains(record))
+    }
+
     /// Whether a site was ever restored.
     #[must_use]
     pub fn touched(&self, at: Place) -> bool {
@@ -135,7 +141,8 @@ impl World {
         if self.plan.restores == 0 {
             return Ok(());
         }
-        let at = self.rng.usize(..self.plan.sites);
+        // One site in a run: what two lose together nobody is left to give back.
+        let at = self.plan.restored;
         if self.rng.u32(..1000) < self.plan.restores * 2 {
             self.copy_store(at);
         }
@@ -298,14 +305,13 @@ impl World {
     fn settled(&mut self, at: Place, peer: Place) -> Check {
         self.coverage.act("settle");
         let (me, org) = (self.chronicle.org(at).clone(), self.chronicle.org(peer).clone());
-        let fresh = |place: Place, other: &OrgId| self.site(place).node.as_ref().is_none_or(|node| node.state().peer(other).is_new());
-        let new = fresh(at, &org) && fresh(peer, &me);
+        let new = self.look_in(peer, |store| store.opening())?.peers.iter().find(|row| row.org == me).is_none_or(node::rows::PeerRow::is_new);
         let Some(lost) = self.restorings.lost.get_mut(&at) else { return broken(9, format!("{me} settles, and was never restored")) };
         if !lost.accepted.contains(&peer) && !new {
             return broken(12, format!("{me} goes on with {org}, where no person has accepted it"));
         }
         lost.settled.insert(peer);
-        let Some(state) = self.site(at).node.as_ref().map(|node| node.state().peer(&org)) else { return Ok(()) };
+        let Some(state) = self.look_in(at, |store| store.opening())?.peers.into_iter().find(|row| row.org == org) else { return Ok(()) };
         let log = self.chronicle.at_mut(at);
         log.chain.insert(peer, (state.received, state.received_digest));
         log.receipts.retain(|(from, sequence), _| *from != peer || *sequence <= state.received);
@@ -314,7 +320,7 @@ impl World {
 
     /// 12. A recovery is declared by two persons.
     fn two_persons(&self, at: Place) -> Check {
-        let declared = self.site(at).node.as_ref().is_some_and(|node| !node.state().restored());
+        let declared = self.look_in(at, |store| store.opening())?.recovery.is_some_and(|recovery| recovery.declared.is_some());
         let approved = self.restorings.lost.get(&at).map_or(0, |lost| lost.approved.len());
         if declared && approved < 2 {
             return broken(12, format!("the recovery of {} was declared by one person alone", self.site(at).org()));

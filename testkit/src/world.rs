@@ -81,6 +81,8 @@ pub struct Plan {
     pub replays: bool,
     /// In thousandths: a store is put back to an old copy.
     pub restores: u32,
+    /// Whose.
+    pub restored: Place,
 }
 
 impl Plan {
@@ -103,6 +105,7 @@ impl Plan {
             endgame: rng.u8(..3) == 0,
             replays: false,
             restores: 0,
+            restored: 0,
         };
         plan.hostile = plan.hostile.map(|_| rng.usize(..plan.sites));
         if plan.hostile.is_none() && rng.u8(..12) == 0 {
@@ -113,7 +116,8 @@ impl Plan {
             plan.temper.stay();
         }
         if plan.hostile.is_none() && !plan.replays && rng.u8(..3) == 0 {
-            plan.restores = rng.u32(1..12);
+            plan.restores = rng.u32(4..24);
+            plan.restored = rng.usize(..plan.sites);
         }
         plan
     }

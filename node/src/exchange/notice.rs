@@ -48,13 +48,7 @@ impl<S: Store> Node<S> {
         self.apply_notice(notice, from, plan, now)
     }
 
-    fn apply_notice(
-        &mut self,
-        notice: &Verified<Notice>,
-        from: &OrgId,
-        plan: &mut Plan,
-        now: Timestamp,
-    ) -> Result<Result<(), BTreeSet<String>>, Refusal> {
+    fn apply_notice(&mut self, notice: &Verified<Notice>, from: &OrgId, plan: &mut Plan, now: Timestamp) -> Result<Result<(), BTreeSet<String>>, Refusal> {
         let me = self.me.org().clone();
         let row = self.store.record(&notice.record)?;
         let further = match &row {

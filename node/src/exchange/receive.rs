@@ -82,6 +82,12 @@ pub(crate) fn receipt_key(peer: &OrgId, sequence: u64) -> Digest {
     Digest::of_parts(&[peer.as_str().as_bytes(), b"\n", &sequence.to_be_bytes()])
 }
 
+/// Key under which a node keeps a receipt that it gives. After a recovery it may have to give one anew.
+pub(crate) fn given_key(peer: &OrgId, sequence: u64, era: Option<Timestamp>) -> Digest {
+    let key = receipt_key(peer, sequence);
+    era.map_or(key, |era| Digest::of_parts(&[key.as_bytes(), &era.as_ms().to_be_bytes()]))
+}
+
 /// What was decided about one item.
 type Judgement = Result<(), BTreeSet<String>>;
 
@@ -154,14 +160,14 @@ impl<S: Store> Node<S> {
         state.receipted_size = size;
         state.checkpoint = Some(theirs);
         plan.change(Change::Peer(state));
-        let key = receipt_key(&from, sequence);
+        let key = given_key(&from, sequence, self.state.era());
         plan.change(Change::Statement(StatementRow { kind: StatementKind::ReceiptOut, key, org: from, about: Some(digest), bytes: bytes.clone(), at: now }));
         Ok((Answer::Receipt(bytes), plan))
     }
 
     /// A parcel with a number that was taken in before: the same one, or a fork.
     fn seen_before(&mut self, from: &OrgId, inbound: &Inbound, now: Timestamp) -> Result<(Answer, Plan), Refusal> {
-        let kept = self.store.statement(StatementKind::ReceiptOut, &receipt_key(from, inbound.header.sequence))?;
+        let kept = self.store.statement(StatementKind::ReceiptOut, &given_key(from, inbound.header.sequence, self.state.era()))?;
         match kept {
             Some(row) if row.about == Some(inbound.header.digest()) => Ok((Answer::Receipt(row.bytes), Plan::default())),
             // What was taken in and lost again: the number is known from the peer's account, the parcel is not.
@@ -172,7 +178,7 @@ impl<S: Store> Node<S> {
 
     /// A parcel that its sender made before it was restored, and that comes late: it changes nothing.
     fn said_before_recovery(&self, state: &PeerRow, inbound: &Inbound) -> Result<(Answer, Plan), Refusal> {
-        let kept = self.store.statement(StatementKind::ReceiptOut, &receipt_key(&state.org, inbound.header.sequence))?;
+        let kept = self.store.statement(StatementKind::ReceiptOut, &given_key(&state.org, inbound.header.sequence, self.state.era()))?;
         let same = kept.filter(|row| row.about == Some(inbound.header.digest()));
         Ok((same.map_or(Answer::Expected(state.received + 1), |row| Answer::Receipt(row.bytes)), Plan::default()))
     }

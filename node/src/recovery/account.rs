@@ -5,8 +5,9 @@
 
 use format::checkpoint::{self, Checkpoint};
 use format::merkle::Frontier;
+use format::parcel::ParcelHeader;
 use format::receipt::Receipt;
-use format::recovery::{Account, Inquiry};
+use format::recovery::{Account, Inquiry, Recovery};
 use format::verify::{self, KeyDirectory};
 use format::{Digest, Signed, Timestamp};
 
@@ -36,7 +37,9 @@ impl<S: Store> Node<S> {
             let plan = self.recognise(state, asked, now)?;
             self.keep(plan, &Actor::Organisation(peer.clone()), now)?;
         }
-        if planted(Bug::RecoveryUnasked) && let Some(recovery) = &asked.recovery {
+        if planted(Bug::RecoveryUnasked)
+            && let Some(recovery) = &asked.recovery
+        {
             let plan = self.accept_recovery(&peer, recovery.digest(), now).map(|(_, plan)| plan).unwrap_or_default();
             self.keep(plan, &Actor::Node, now)?;
         }
@@ -77,18 +80,29 @@ impl<S: Store> Node<S> {
             let mine = checkpoint::verify_cosignature(note.as_bytes(), &self.me.ledger_name(), self.me.keys.public().ed25519_raw());
             mine.is_ok_and(|(seen, _)| seen.origin() == name && continues(&seen, &restored, &inquiry.cosigned_consistency))
         });
-        let receipted = match inquiry.received {
-            0 => None,
-            sequence => {
-                let kept = self.store.statement(StatementKind::ReceiptIn, &receipt_key(&state.org, sequence))?;
-                let receipt = kept.and_then(|row| serde_json::from_slice::<Receipt>(Signed::parse(&row.bytes).ok()?.payload()).ok());
-                // It was verified when it was taken in; a receipt that was never given ties nothing.
-                let seen = receipt.and_then(|receipt| checkpoint::parse_and_verify(receipt.checkpoint.as_bytes(), &name, theirs.ed25519_raw()).ok());
-                Some(seen.is_some_and(|seen| continues(&seen, &restored, &inquiry.receipted_consistency)))
-            }
-        };
+        // A receipt that never came here ties nothing: then the other tie must do.
+        let receipted = inquiry.received == 0
+            || inquiry.received > state.acknowledged
+            || self
+                .shown_by(state, inquiry.received, &name, theirs.ed25519_raw())?
+                .iter()
+                .any(|seen| continues(seen, &restored, &inquiry.receipted_consistency));
         // What it remembers no parcel of cannot be tied to anything; that, too, is for a person to see.
-        Ok(restored.origin() == name && cosigned.unwrap_or(true) && receipted.unwrap_or(true) && inquiry.acknowledged <= state.received)
+        let cosigned = cosigned.unwrap_or(inquiry.acknowledged == 0 || state.era.is_some());
+        Ok(restored.origin() == name && cosigned && receipted && inquiry.acknowledged <= state.received)
+    }
+
+    /// The peer's ledger as it was in its receipt for a parcel, and where an earlier recovery that was accepted began.
+    fn shown_by(&self, state: &PeerRow, sequence: u64, name: &str, key: &[u8; 32]) -> StoreResult<Vec<Checkpoint>> {
+        let kept = self.store.statement(StatementKind::ReceiptIn, &receipt_key(&state.org, sequence))?;
+        let receipt = kept.and_then(|row| serde_json::from_slice::<Receipt>(Signed::parse(&row.bytes).ok()?.payload()).ok());
+        let mut notes: Vec<String> = receipt.map(|receipt| receipt.checkpoint).into_iter().collect();
+        for row in self.store.statements_about(StatementKind::Recovery, &recoveries_of(&state.org))? {
+            let recovery = Signed::parse(&row.bytes).ok().and_then(|signed| serde_json::from_slice::<Recovery>(signed.payload()).ok());
+            notes.extend(recovery.filter(|recovery| Some(recovery.era) <= state.era).map(|recovery| recovery.checkpoint));
+        }
+        // They were verified when they were taken in; one that does not hold ties nothing.
+        Ok(notes.iter().filter_map(|note| checkpoint::parse_and_verify(note.as_bytes(), name, key).ok()).collect())
     }
 
     fn state_account(&self, asked: &Asked, now: Timestamp) -> Result<Account, Refusal> {
@@ -118,10 +132,11 @@ impl<S: Store> Node<S> {
         })
     }
 
-    /// A proof from what the asker remembers, as far as there is one: it may remember more than there ever was.
-    fn proof_for(&self, seen: u64, now: Option<u64>) -> StoreResult<Vec<Digest>> {
-        match now {
-            Some(now) if seen < now => self.consistency(seen, now),
+    /// A proof that what the asker remembers and what is stated are of one ledger, whichever is the larger. It may
+    /// remember more than there ever was: then there is none.
+    fn proof_for(&self, seen: u64, stated: Option<u64>) -> StoreResult<Vec<Digest>> {
+        match stated {
+            Some(stated) if seen.max(stated) <= self.state.frontier.size() => self.consistency(seen.min(stated), seen.max(stated)),
             _ => Ok(Vec::new()),
         }
     }
@@ -133,7 +148,7 @@ impl<S: Store> Node<S> {
         note.map_err(|e| invalid("checkpoint", e))
     }
 
-    /// Digest of the header of the last parcel to a peer for which there is a receipt: the receipt names it.
+    /// Digest of the header of the last parcel to a peer for which there is a receipt.
     fn acknowledged_digest(&self, state: &PeerRow) -> StoreResult<Digest> {
         if state.acknowledged == 0 {
             return Ok(Digest::from([0; 32]));
@@ -141,11 +156,12 @@ impl<S: Store> Node<S> {
         if state.acknowledged == state.sent {
             return Ok(state.sent_digest);
         }
-        let kept = self.store.statement(StatementKind::ReceiptIn, &receipt_key(&state.org, state.acknowledged))?;
-        let corrupt = |why: &str| StoreError::Corrupt { what: "receipt", why: why.to_owned() };
-        let signed = Signed::parse(&kept.ok_or_else(|| corrupt("the last one is not there"))?.bytes).map_err(|_| corrupt("the last one does not parse"))?;
-        let receipt: Receipt = serde_json::from_slice(signed.payload()).map_err(|_| corrupt("the last one does not read"))?;
-        Ok(receipt.parcel)
+        // The next parcel names the one before.
+        let corrupt = |why: &str| StoreError::Corrupt { what: "parcel", why: why.to_owned() };
+        let next = self.store.parcel(&state.org, state.acknowledged + 1)?.ok_or_else(|| corrupt("one without a receipt is missing"))?;
+        let signed = Signed::parse(&next.header).map_err(|_| corrupt("its header does not parse"))?;
+        let header: ParcelHeader = serde_json::from_slice(signed.payload()).map_err(|_| corrupt("its header does not read"))?;
+        Ok(header.previous)
     }
 }
 

@@ -12,8 +12,8 @@ use super::{Accounted, Asking, account_key};
 use crate::act::directory::invalid;
 use crate::command::Refusal;
 use crate::entry::{Actor, Event};
-use crate::exchange::{read_continued, receipt_key};
-use crate::node::{Node, Plan};
+use crate::exchange::{WINDOW, receipt_key};
+use crate::node::{Node, Plan, ledger_name};
 use crate::ports::{Store, StoreError, StoreResult};
 use crate::rows::{Change, HoldingRow, HoldingState, Outgoing, PeerRow, RecoveryRow, SeenCheckpoint, StatementKind, StatementRow, Suspicion};
 use crate::state::LedgerTree;
@@ -64,7 +64,8 @@ impl<S: Store> Node<S> {
         let corrupt = |why: String| Refusal::Store(StoreError::Corrupt { what: "receipt", why });
         let size = self.shown_in(state)?;
         let row = self.store.statement(StatementKind::ReceiptIn, &receipt_key(&state.org, state.acknowledged))?;
-        let row = row.ok_or_else(|| corrupt(format!("the receipt of {} for parcel {} is not there", state.org, state.acknowledged)))?;
+        // After an earlier recovery the receipts before it are the peer's alone.
+        let Some(row) = row else { return Ok((None, Vec::new())) };
         let signed = Signed::parse(&row.bytes).map_err(|e| corrupt(e.to_string()))?;
         let receipt: Receipt = serde_json::from_slice(signed.payload()).map_err(|e| corrupt(e.to_string()))?;
         let root = Frontier::load(size, &LedgerTree(&self.store)).map_err(StoreError::from)?.root();
@@ -143,13 +144,25 @@ impl<S: Store> Node<S> {
     /// The peer's ledger as in its last parcel and receipt, if it continues what is remembered here.
     #[expect(clippy::type_complexity, reason = "two checkpoints, either of which may not be there yet")]
     fn continued_by(&self, state: &PeerRow, accounted: &Accounted) -> Option<(Option<SeenCheckpoint>, Option<SeenCheckpoint>)> {
-        let key = self.state.directory.keys(&state.org)?.ed25519_raw();
+        let (name, key) = (ledger_name(&state.org), self.state.directory.keys(&state.org)?.ed25519_raw());
         let account = accounted.account.value();
-        let read = |note: &Option<String>, before: &Option<SeenCheckpoint>, seen, proof: &[Digest]| match note {
-            Some(note) => read_continued(&state.org, key, note, before.as_ref(), seen, proof).map(Some),
-            // A peer that has forgotten what is remembered here was restored itself.
-            None => before.is_none().then_some(None),
+        let read = |note: &Option<String>, before: &Option<SeenCheckpoint>, seen: u64, proof: &[Digest]| {
+            let Some(note) = note else { return Some(None) };
+            let stated = checkpoint::parse_and_verify(note.as_bytes(), &name, key).ok().filter(|stated| stated.origin() == name)?;
+            let one = match before {
+                Some(before) => {
+                    let before = Checkpoint::new(name.clone(), before.size, before.root).ok().filter(|before| before.size() == seen)?;
+                    // What is remembered here may be larger: a parcel whose receipt never arrived.
+                    if before.size() <= stated.size() { continues(&before, &stated, proof) } else { continues(&stated, &before, proof) }
+                }
+                None => true,
+            };
+            one.then(|| Some(SeenCheckpoint { size: stated.size(), root: stated.root(), note: note.clone() }))
         };
+        // A peer that has forgotten more than a window of what it sent, or a receipt that it gave, was restored itself.
+        if state.received > account.acknowledged + WINDOW || state.acknowledged > account.received {
+            return None;
+        }
         let parcel = read(&account.parcel_checkpoint, &state.checkpoint, accounted.parcel_seen, &account.parcel_consistency)?;
         let receipt = read(&account.receipt_checkpoint, &state.receipt_checkpoint, accounted.receipt_seen, &account.receipt_consistency)?;
         Some((parcel, receipt))

@@ -105,11 +105,8 @@ impl<S: Store> Node<S> {
 
     /// Each lost statement once, with what it is, in the order in which they were sent.
     fn kinds_of(&self, lost: &Lost) -> StoreResult<Vec<(ItemKind, Digest)>> {
-        let kinds = [
-            (ItemKind::Agreement, StatementKind::Agreement),
-            (ItemKind::Withdrawal, StatementKind::Withdrawal),
-            (ItemKind::Notice, StatementKind::Notice),
-        ];
+        let kinds =
+            [(ItemKind::Agreement, StatementKind::Agreement), (ItemKind::Withdrawal, StatementKind::Withdrawal), (ItemKind::Notice, StatementKind::Notice)];
         let (mut seen, mut all) = (BTreeMap::new(), Vec::new());
         for key in lost.signed.iter().chain(&lost.statements) {
             for (item, kind) in kinds {

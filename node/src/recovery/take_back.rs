@@ -189,8 +189,14 @@ impl<S: Store> Node<S> {
             return Ok(());
         }
         Err(crate::act::directory::wrong_state(
-            format!("{} påbörjades före säkerhetskopian, och kan ha lämnats ut sedan dess: vänta tills alla motnoder har godtagit återställningen, eller skriv en ny handling", row.number),
-            format!("{} was begun before the backup, and may have been released since: wait until every peer has accepted the recovery, or write a new record", row.number),
+            format!(
+                "{} påbörjades före säkerhetskopian, och kan ha lämnats ut sedan dess: vänta tills alla motnoder har godtagit återställningen, eller skriv en ny handling",
+                row.number
+            ),
+            format!(
+                "{} was begun before the backup, and may have been released since: wait until every peer has accepted the recovery, or write a new record",
+                row.number
+            ),
         ))
     }
 }

@@ -363,13 +363,7 @@ impl Writing<'_> {
     fn recovery(&self, row: &RecoveryRow) -> StoreResult<()> {
         self.run(
             "REPLACE INTO recovery (one, era, size, root, approvals, declared) VALUES (1, ?1, ?2, ?3, ?4, ?5)",
-            params![
-                row.era.as_ms(),
-                integer(row.size)?,
-                row.root,
-                stored::write_approvals(&row.approvals)?,
-                row.declared.as_ref().map(Digest::as_bytes)
-            ],
+            params![row.era.as_ms(), integer(row.size)?, row.root, stored::write_approvals(&row.approvals)?, row.declared.as_ref().map(Digest::as_bytes)],
         )
     }
 
