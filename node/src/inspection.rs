@@ -19,7 +19,7 @@ use format::{Digest, OrgId};
 use crate::act::release::{header_of, signed_record};
 use crate::exchange::{given_key, receipt_key};
 use crate::node::Identity;
-use crate::ports::{MAX_PAGE, Reader, RecordQuery, StoreError, StoreResult};
+use crate::ports::{MAX_PAGE, Reader, RecordQuery, StoreError};
 use crate::recovery::recoveries_of;
 use crate::rows::{RecordRow, Stage, StatementKind, StatementRow};
 use crate::state::LedgerTree;
@@ -103,10 +103,7 @@ impl Keyring {
     /// # Errors
     /// It holds under none; the reason is that of the newest.
     pub fn verify<T: Statement>(&self, bytes: &[u8]) -> Result<(), Reject> {
-        let newest = match verify::<T>(bytes, &Generation(self, 0)) {
-            Ok(_) => return Ok(()),
-            Err(reject) => reject,
-        };
+        let Err(newest) = verify::<T>(bytes, &Generation(self, 0)) else { return Ok(()) };
         let older = self.0.values().map(Vec::len).max().unwrap_or(0);
         let held = (1..older).any(|back| verify::<T>(bytes, &Generation(self, back)).is_ok());
         if held { Ok(()) } else { Err(newest) }
@@ -205,8 +202,8 @@ fn check_ledger(reader: &dyn Reader, mut progress: impl FnMut()) -> Result<(u64,
         }
     }
     let size = frontier.size();
-    let kept: StoreResult<Frontier> = Frontier::load(size, &LedgerTree(reader)).map_err(Into::into);
-    if kept?.root() != frontier.root() || reader.counts()?.entries != size {
+    let kept = Frontier::load(size, &LedgerTree(reader))?;
+    if kept.root() != frontier.root() || reader.counts()?.entries != size {
         return Err(InspectionFault::Tree(size));
     }
     Ok((size, frontier.root()))

@@ -1,7 +1,7 @@
 //! A node is restored from an old backup: it is recognised, two persons approve, each peer accepts, and what it lost
 //! comes back.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot set up its world should fail there")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot set up its world should fail there")]
 
 use std::path::Path;
 use std::sync::Arc;

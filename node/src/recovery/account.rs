@@ -142,7 +142,7 @@ impl<S: Store> Node<S> {
     }
 
     fn note_at(&self, size: u64) -> Result<String, Refusal> {
-        let root = Frontier::load(size, &LedgerTree(&self.store)).map_err(StoreError::from)?.root();
+        let root = Frontier::load(size, &LedgerTree(&self.store))?.root();
         let name = self.me.ledger_name();
         let note = Checkpoint::new(name.clone(), size, root).and_then(|checkpoint| checkpoint.sign(&name, self.me.keys.ed25519()));
         note.map_err(|e| invalid("checkpoint", e))

@@ -1,6 +1,7 @@
 //! Asking: a restored node asks a peer what it last saw, and goes on from there once the peer has accepted.
 
 use format::checkpoint::{self, Checkpoint};
+use format::keys::PublicKeys;
 use format::merkle::{self, Frontier};
 use format::parcel::ParcelHeader;
 use format::receipt::Receipt;
@@ -68,9 +69,13 @@ impl<S: Store> Node<S> {
         let Some(row) = row else { return Ok((None, Vec::new())) };
         let signed = Signed::parse(&row.bytes).map_err(|e| corrupt(e.to_string()))?;
         let receipt: Receipt = serde_json::from_slice(signed.payload()).map_err(|e| corrupt(e.to_string()))?;
-        let root = Frontier::load(size, &LedgerTree(&self.store)).map_err(StoreError::from)?.root();
+        let root = Frontier::load(size, &LedgerTree(&self.store))?.root();
         let text = Checkpoint::new(self.me.ledger_name(), size, root).map_err(|e| corrupt(e.to_string()))?.to_note();
-        Ok((Some(format!("{text}\n{}", receipt.cosignature)), self.consistency(size, recovery.size)?))
+        let note = format!("{text}\n{}", receipt.cosignature);
+        let key = self.state.directory.keys(&state.org).map(PublicKeys::ed25519_raw);
+        // Where an earlier recovery began, the last receipt is for an older ledger than the one that goes on.
+        let holds = key.is_some_and(|key| checkpoint::verify_cosignature(note.as_bytes(), &ledger_name(&state.org), key).is_ok());
+        if holds { Ok((Some(note), self.consistency(size, recovery.size)?)) } else { Ok((None, Vec::new())) }
     }
 
     /// Size of this node's ledger in the last parcel to a peer for which there is a receipt.
@@ -142,7 +147,6 @@ impl<S: Store> Node<S> {
     }
 
     /// The peer's ledger as in its last parcel and receipt, if it continues what is remembered here.
-    #[expect(clippy::type_complexity, reason = "two checkpoints, either of which may not be there yet")]
     fn continued_by(&self, state: &PeerRow, accounted: &Accounted) -> Option<(Option<SeenCheckpoint>, Option<SeenCheckpoint>)> {
         let (name, key) = (ledger_name(&state.org), self.state.directory.keys(&state.org)?.ed25519_raw());
         let account = accounted.account.value();

@@ -19,9 +19,10 @@ use crate::restoring;
 Examples:
   samverkan recovery-key /media/safe/sapo.secret --data sapo
 
-The secret half goes to the file and nowhere else: keep it offline, in another place than the backups. Whoever has it
-and a backup can read everything. The public half goes to recovery.pub in the data folder, and makes backups.
-A new key each year, and the destruction of the old one with its backups, ends what was to be forgotten.")]
+The secret half goes to the file and nowhere else: keep it offline, in another place than the
+backups. Whoever has it and a backup can read everything. The public half goes to recovery.pub in
+the data folder, and makes backups. A new key each year, and the destruction of the old one with
+its backups, ends what was to be forgotten.")]
 pub(super) struct RecoveryKey {
     /// The file for the secret half; it must not exist
     file: PathBuf,
@@ -32,8 +33,8 @@ pub(super) struct RecoveryKey {
 Examples:
   samverkan backup --to /backup/sapo-2026-11-25.backup --data sapo --as anna
 
-The node goes on serving. The backup holds the store, the keys, the certificates and the configuration, sealed to the
-recovery key. That it was made is in the ledger.")]
+The node goes on serving. The backup holds the store, the keys, the certificates and the
+configuration, sealed to the recovery key. That it was made is in the ledger.")]
 pub(super) struct Backup {
     /// The file; it must not exist
     #[arg(long, value_name = "FILE")]
@@ -46,12 +47,12 @@ pub(super) struct Backup {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  samverkan restore /backup/sapo-2026-11-25.backup --recovery-key /media/safe/sapo.secret --data sapo
+  samverkan restore sapo-2026-11-25.backup --recovery-key /media/safe/sapo.secret --data sapo
   samverkan serve --data sapo
   samverkan recovery status --data sapo
 
-Everything is verified before the folder gets its name: each page, each signature, the ledger. The node then comes up
-open for reading alone, and asks its peers what they last saw of it.")]
+Everything is verified before the folder gets its name: each page, each signature, the ledger. The
+node then comes up open for reading alone, and asks its peers what they last saw of it.")]
 pub(super) struct Restore {
     /// The backup
     file: PathBuf,

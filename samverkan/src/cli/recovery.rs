@@ -16,8 +16,8 @@ Examples:
   samverkan recovery approve                    by two members, each for themselves
   samverkan recovery begin --data sapo          on a stopped node whose files were put back otherwise
 
-A restored node is open for reading alone. It asks its peers what they last saw of it; two members approve that it goes
-on; a person at each peer accepts it, after having been called: `samverkan peer accept`.")]
+A restored node is open for reading alone. It asks its peers what they last saw of it; two members
+approve that it goes on; a person at each peer accepts it, once called: `samverkan peer accept`.")]
 pub(super) enum Recovery {
     /// Show what peers last saw of this node, and how far the recovery has come
     Status,
