@@ -4,6 +4,8 @@
 //! proven by the signature inside, never by the seal. Drafts of the post-quantum suites still move, so each envelope
 //! names its suite and an unknown one is refused.
 
+pub mod stream;
+
 use std::fmt;
 
 use hpke::aead::AesGcm256;
@@ -62,8 +64,18 @@ impl SealFault {
 pub struct SealingKey(<XWing as Kem>::PublicKey);
 
 impl SealingKey {
-    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, KeyFault> {
+    /// Reads a public key.
+    ///
+    /// # Errors
+    /// The bytes are no X-Wing encapsulation key.
+    pub fn parse(bytes: &[u8]) -> Result<Self, KeyFault> {
         <XWing as Kem>::PublicKey::from_bytes(bytes).map(Self).map_err(|_| KeyFault("X-Wing"))
+    }
+
+    /// The key as it is written: 1216 bytes.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.0.to_bytes().to_vec()
     }
 
     /// Seals `parcel` to `to`, whose key this is.
@@ -110,6 +122,12 @@ impl OpeningKey {
 
     pub(crate) fn sealing_bytes(&self) -> &[u8] {
         &self.sealing
+    }
+
+    /// The public half.
+    #[must_use]
+    pub fn sealing(&self) -> SealingKey {
+        SealingKey(XWing::sk_to_pk(&self.secret))
     }
 
     /// Opens an envelope sealed to `me`.

@@ -109,6 +109,12 @@ pub enum Command {
     SetHouseRules { text: String },
     /// Lets exchange with a suspended peer go on, from its sequence number `from`.
     Resume { peer: OrgId, from: u64 },
+    /// Notes that a backup is about to be made, to be opened with the key of this fingerprint.
+    BackUp { key: Digest },
+    /// Approves this node's own recovery from a backup; the second member's approval declares it.
+    ApproveRecovery,
+    /// Accepts a peer's recovery, the SHA-256 of which was compared.
+    AcceptRecovery { peer: OrgId, recovery: Digest },
 }
 
 impl Command {
@@ -116,7 +122,9 @@ impl Command {
     #[must_use]
     pub const fn permissions(&self) -> &'static [Permission] {
         match self {
-            Self::ImportCard { .. } | Self::Resume { .. } => &[Permission::ManageDirectory],
+            Self::ImportCard { .. } | Self::Resume { .. } | Self::AcceptRecovery { .. } => &[Permission::ManageDirectory],
+            Self::BackUp { .. } => &[Permission::BackUp],
+            Self::ApproveRecovery => &[Permission::ApproveRecovery],
             Self::ProposeAgreement(_) => &[Permission::ProposeAgreement],
             Self::SignAgreement { .. } => &[Permission::SignAgreement],
             Self::Withdraw { .. } => &[Permission::WithdrawAgreement],
@@ -171,7 +179,27 @@ impl Command {
             Self::RevokeCredential { .. } => "revoke-credential",
             Self::SetHouseRules { .. } => "set-house-rules",
             Self::Resume { .. } => "resume",
+            Self::BackUp { .. } => "back-up",
+            Self::ApproveRecovery => "approve-recovery",
+            Self::AcceptRecovery { .. } => "accept-recovery",
         }
+    }
+
+    /// Whether it may be carried out on a node that was restored and whose recovery is not declared yet: reading, what it
+    /// takes to log in, and the approval itself.
+    #[must_use]
+    pub const fn is_for_restored(&self) -> bool {
+        matches!(
+            self,
+            Self::ApproveRecovery
+                | Self::Open { .. }
+                | Self::OpenPiece { .. }
+                | Self::List(_)
+                | Self::ExportLedger
+                | Self::AddCredential { .. }
+                | Self::RevokeCredential { .. }
+                | Self::SetPassword { .. }
+        )
     }
 }
 

@@ -11,7 +11,7 @@ use samverkan_node::entry::{Actor, Entry, Event};
 const SAMPLE: &str = include_str!("../testdata/entry-1.jsonl");
 
 /// The words of all events, in the order of the enumeration.
-const EVENTS: [&str; 37] = [
+const EVENTS: [&str; 45] = [
     "card-imported",
     "agreement-proposed",
     "agreement-signed",
@@ -49,6 +49,14 @@ const EVENTS: [&str; 37] = [
     "credential-revoked",
     "house-rules-set",
     "ledger-exported",
+    "backed-up",
+    "restored",
+    "recovery-approved",
+    "recovery-declared",
+    "accounted",
+    "settled",
+    "recovered",
+    "recovery-accepted",
 ];
 
 /// The one event that cannot be read back as it is written.
@@ -113,7 +121,15 @@ fn every_event_occurs_once() {
         | Event::CredentialAdded { .. }
         | Event::CredentialRevoked { .. }
         | Event::HouseRulesSet { .. }
-        | Event::LedgerExported { .. } => (),
+        | Event::LedgerExported { .. }
+        | Event::BackedUp { .. }
+        | Event::Restored { .. }
+        | Event::RecoveryApproved { .. }
+        | Event::RecoveryDeclared { .. }
+        | Event::Accounted { .. }
+        | Event::Settled { .. }
+        | Event::Recovered { .. }
+        | Event::RecoveryAccepted { .. } => (),
     };
 }
 

@@ -17,6 +17,7 @@ mod members;
 mod organisations;
 mod peers;
 mod records;
+mod recovery;
 mod reply;
 mod route;
 mod router;

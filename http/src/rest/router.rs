@@ -6,14 +6,14 @@
 use std::sync::Arc;
 
 use policy::access::Permission::{
-    AnswerConsent, ApproveRecord, AskConsent, DraftRecord, ManageDirectory, ManageHouseRules, ManageMembers, ManageOwnTokens, PassOn, ProposeAgreement,
-    ReadAgreements, ReadDirectory, ReadHealth, ReadHouseRules, ReadLedger, ReadRecord, ReadRelation, Recall, ReleaseRecord, SearchRecords, SignAgreement,
-    SubmitRecord, WhoHas, WithdrawAgreement,
+    AnswerConsent, ApproveRecord, ApproveRecovery, AskConsent, BackUp, DraftRecord, ManageDirectory, ManageHouseRules, ManageMembers, ManageOwnTokens, PassOn,
+    ProposeAgreement, ReadAgreements, ReadDirectory, ReadHealth, ReadHouseRules, ReadLedger, ReadRecord, ReadRelation, Recall, ReleaseRecord, SearchRecords,
+    SignAgreement, SubmitRecord, WhoHas, WithdrawAgreement,
 };
 
 use super::route::Routes;
 use super::route::Verb::{Delete, Get, Patch, Post, Put};
-use super::{agreements, drafts, health, house_rules, ledger, members, organisations, peers, records, session, tokens};
+use super::{agreements, drafts, health, house_rules, ledger, members, organisations, peers, records, recovery, session, tokens};
 use crate::access::Gate;
 
 #[rustfmt::skip]
@@ -76,5 +76,9 @@ pub(super) fn routes(gate: Arc<Gate>) -> Routes {
         .route(Put,    "/house-rules",                  ManageHouseRules, house_rules::replace,      "Replaces the house rules")
         .route(Get,    "/peers",                        ReadRelation,     peers::list,               "Shows how exchange with each organisation goes")
         .route(Post,   "/peers/{organisation}/resumption", ManageDirectory, peers::resume,           "Lets exchange go on that was stopped")
+        .route(Post,   "/peers/{organisation}/recovery", ManageDirectory, peers::accept,             "Accepts that an organisation's node was restored from a backup")
+        .route(Get,    "/recovery",                     ReadRelation,     recovery::show,            "Shows how this node's own recovery from a backup stands")
+        .route(Post,   "/recovery/approval",            ApproveRecovery,  recovery::approve,         "Approves that this node, restored from a backup, goes on")
+        .route(Post,   "/backups",                      BackUp,           recovery::back_up,         "Notes that a backup is about to be made")
         .route(Get,    "/status",                       ReadHealth,       health::status,            "Shows how the node is, in numbers")
 }

@@ -11,6 +11,7 @@ pub mod member;
 pub mod organisation;
 pub mod peer;
 pub mod record;
+pub mod recovery;
 pub(crate) mod words;
 
 use format::agreement::Text;

@@ -50,6 +50,7 @@ fn every_verb_teaches_by_example() {
         "samverkan consent",
         "samverkan ledger",
         "samverkan peer",
+        "samverkan recovery",
         "samverkan config",
         "samverkan store",
     ];
@@ -83,6 +84,10 @@ fn the_verbs_are_those_that_are_promised() {
         "consent",
         "ledger",
         "peer",
+        "recovery-key",
+        "backup",
+        "restore",
+        "recovery",
         "config",
         "store",
         "completions",
