@@ -14,7 +14,7 @@ use crate::restoring;
 Examples:
   samverkan recovery status                     what peers last saw, and who has approved
   samverkan recovery approve                    by two members, each for themselves
-  samverkan recovery begin --data sapo          on a stopped node whose files were put back otherwise
+  samverkan recovery begin --data sapo          on a stopped node that was put back otherwise
 
 A restored node is open for reading alone. It asks its peers what they last saw of it; two members
 approve that it goes on; a person at each peer accepts it, once called: `samverkan peer accept`.")]
