@@ -258,7 +258,7 @@ fn no_way_back(world: &mut World, at: Place, row: &RecordRow) -> Check {
     }
     let originator = world.chronicle.place(&row.originator);
     if row.condition == Condition::Recalled
-        && originator.is_some_and(|place| !world.chronicle.at(place).recalls.contains(&row.id) && !world.restorings.had_recalled(place, &row.id))
+        && originator.is_some_and(|place| !world.chronicle.at(place).recalls.contains(&row.id) && !world.restorings.touched(place))
     {
         return broken(6, format!("{what} was recalled by somebody else"));
     }

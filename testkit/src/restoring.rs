@@ -98,12 +98,6 @@ impl Restorings {
         self.lost.get(&at).is_some_and(|lost| !lost.settled.contains(&peer))
     }
 
-    /// Whether a site had recalled a record before it was put back.
-    #[must_use]
-    pub fn had_recalled(&self, at: Place, record: &RecordId) -> bool {
-        self.lost.get(&at).is_some_and(|lost| lost.recalled.contains(record))
-    }
-
     /// Whether a site was ever restored.
     #[must_use]
     pub fn touched(&self, at: Place) -> bool {
