@@ -64,6 +64,9 @@ pub struct Receipt {
     pub cosignature: String,
     /// When it was received.
     pub received: Timestamp,
+    /// The holder's era, once it was restored from a backup.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub era: Option<Timestamp>,
 }
 
 impl Statement for Receipt {
