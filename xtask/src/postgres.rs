@@ -1,4 +1,5 @@
-//! A PostgreSQL of our own for tests and measurements: a primary and a synchronous standby, under `target/postgres`.
+//! A PostgreSQL of our own for tests and measurements: a primary and a synchronous standby, in the system's folder
+//! for temporary files, which the user as whom they run can enter wherever the checkout lies.
 //!
 //! `cargo xtask postgres -- COMMAND` starts both, runs the command with their addresses in its environment, and stops
 //! them. Nothing listens on a network; everybody comes by a socket in the same folder. A server that dies is started
@@ -59,7 +60,7 @@ impl Servers {
     /// Makes them anew and starts them. Installs PostgreSQL if it is missing and we may.
     pub(crate) fn start(standby: bool) -> Result<Self> {
         let programs = programs()?;
-        let folder = root().join("target/postgres");
+        let folder = std::env::temp_dir().join("samverkan-postgres");
         if folder.exists() {
             fs::remove_dir_all(&folder).context("the servers of another run are still there")?;
         }
@@ -115,6 +116,8 @@ fn programs() -> Result<PathBuf> {
     let programs = PathBuf::from(format!("/usr/lib/postgresql/{VERSION}/bin"));
     if !programs.join("initdb").exists() {
         let install = format!("apt-get install --yes --no-install-recommends postgresql-{VERSION}");
+        // Where the lists are old or missing, the package is not found; where they cannot be had, what is there may do.
+        _ = run_to_end(&mut line("apt-get update"));
         run_to_end(line(&install).env("DEBIAN_FRONTEND", "noninteractive"))
             .with_context(|| format!("PostgreSQL {VERSION} is missing; to install it, as root: {install}"))?;
     }
