@@ -19,7 +19,7 @@ use super::{ReadOnly, Sqlite, SqliteReader, Transaction, Writer};
 /// The oldest SQLite in which a checkpoint that meets a reset of the write-ahead log loses nothing.
 const OLDEST_SQLITE: i32 = 3_051_003;
 
-/// Bytes in a page. WHY: measured against 8192 and 16384; see `docs/protocol/store.md`.
+/// Bytes in a page. WHY: where content lies in a row depends on it; see `docs/protocol/store.md`.
 pub(super) const PAGE: u32 = 4096;
 
 /// Statements kept prepared by a connection, more than there are in this crate.
