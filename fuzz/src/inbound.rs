@@ -5,6 +5,7 @@
 //! is reached: types, rules of shape, content against commitment, evidence, and the rules of admission.
 
 use arbitrary::{Arbitrary, Unstructured};
+use format::Signed;
 use format::agreement::{Agreement, Withdrawal};
 use format::attachment::AttachmentRef;
 use format::checkpoint::Checkpoint;
@@ -15,7 +16,6 @@ use format::parcel::{self, Evidence, Item, ItemKind, ItemRef, ParcelHeader};
 use format::receipt::{Notice, State};
 use format::record::{AgreementRef, ConsentAct, ConsentContent, Header, Kind, Link, Relation, Salted};
 use format::seal::SealFault;
-use format::Signed;
 use format::verify::{Statement, verify};
 use format::{Digest, OrgId, RecordId};
 use node::exchange::open;

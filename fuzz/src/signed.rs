@@ -1,11 +1,11 @@
 //! Signed messages from strangers, in every context in which one is read.
 
+use format::Signed;
 use format::agreement::{Agreement, Withdrawal};
 use format::card::Card;
 use format::parcel::ParcelHeader;
 use format::receipt::{Notice, Receipt};
 use format::record::Header;
-use format::Signed;
 use format::verify::{KeyDirectory, Statement, verify};
 
 use crate::cast::cast;

@@ -8,12 +8,12 @@ use libfuzzer_sys as _;
 use std::path::Path;
 use std::{fs, io};
 
+use format::Signed;
 use format::checkpoint::Checkpoint;
 use format::merkle::Frontier;
 use format::parcel::Item;
 use format::receipt::{ItemResult, Outcome, Receipt};
 use format::record::Salted;
-use format::Signed;
 use format::recovery::{Account, Ask, Inquiry};
 use format::verify::to_payload;
 use format::{Digest, Timestamp};

@@ -6,9 +6,9 @@
 use std::sync::Arc;
 
 use policy::access::Permission::{
-    AnswerConsent, ApproveRecord, ApproveRecovery, AskConsent, BackUp, CarryFiles, DraftRecord, ManageDirectory, ManageHouseRules, ManageMembers, ManageOwnTokens, PassOn,
-    ProposeAgreement, ReadAgreements, ReadDirectory, ReadHealth, ReadHouseRules, ReadLedger, ReadRecord, ReadRelation, Recall, ReleaseRecord, SearchRecords,
-    SignAgreement, SubmitRecord, WhoHas, WithdrawAgreement,
+    AnswerConsent, ApproveRecord, ApproveRecovery, AskConsent, BackUp, CarryFiles, DraftRecord, ManageDirectory, ManageHouseRules, ManageMembers,
+    ManageOwnTokens, PassOn, ProposeAgreement, ReadAgreements, ReadDirectory, ReadHealth, ReadHouseRules, ReadLedger, ReadRecord, ReadRelation, Recall,
+    ReleaseRecord, SearchRecords, SignAgreement, SubmitRecord, WhoHas, WithdrawAgreement,
 };
 
 use super::route::Routes;
