@@ -48,6 +48,12 @@ impl Checkpoint {
         Ok(Self { origin, size, root })
     }
 
+    /// What a note says, whoever signed it: for showing, and for comparing with what is known otherwise.
+    #[must_use]
+    pub fn claimed(note: &str) -> Option<Self> {
+        Note::parse(note.as_bytes()).ok().map(|note| note.checkpoint)
+    }
+
     /// Which ledger this speaks of. The caller compares it with the one it asked about: a key may sign for several.
     #[must_use]
     pub fn origin(&self) -> &str {

@@ -126,6 +126,15 @@ impl RecordNumber {
     pub fn new(short: &ShortName, year: i16, serial: u64) -> Self {
         Self(format!("{short}-{year:04}-{serial:06}"))
     }
+
+    /// The year and the serial in it.
+    #[must_use]
+    pub fn place(&self) -> (i16, u64) {
+        let mut parts = self.0.rsplit('-');
+        // INVARIANT: both are digits, by the grammar.
+        let serial = parts.next().and_then(|serial| serial.parse().ok()).unwrap_or_default();
+        (parts.next().and_then(|year| year.parse().ok()).unwrap_or_default(), serial)
+    }
 }
 
 /// A SHA-256 digest, written as 64 lower-case hexadecimal digits.

@@ -19,6 +19,7 @@ pub mod merkle;
 pub mod parcel;
 pub mod receipt;
 pub mod record;
+pub mod recovery;
 pub mod seal;
 pub mod signed;
 pub mod stix;

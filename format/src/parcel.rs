@@ -38,6 +38,8 @@ pub enum ItemKind {
     Withdrawal,
     /// A holder's notice to an originator.
     Notice,
+    /// A record of the recipient's own, given back after its recovery.
+    Returned,
 }
 
 /// An item as a parcel's header names it.
@@ -72,6 +74,9 @@ pub struct ParcelHeader {
     pub consistency: Vec<Digest>,
     /// The items, in order.
     pub items: Vec<ItemRef>,
+    /// The sender's era, once it was restored from a backup.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub era: Option<Timestamp>,
 }
 
 impl Statement for ParcelHeader {
@@ -132,6 +137,13 @@ pub enum Item {
     Withdrawal(Box<Signed>),
     /// A holder's notice to an originator.
     Notice(Box<Signed>),
+    /// A record of the recipient's own, given back after its recovery; without content where the holder has none.
+    Returned {
+        /// The originator's signed header.
+        signed: Box<Signed>,
+        /// The content.
+        content: Option<Salted>,
+    },
 }
 
 type Written = Result<(), minicbor::encode::Error<std::convert::Infallible>>;
@@ -146,6 +158,7 @@ impl Item {
             Self::Agreement(_) => ItemKind::Agreement,
             Self::Withdrawal(_) => ItemKind::Withdrawal,
             Self::Notice(_) => ItemKind::Notice,
+            Self::Returned { .. } => ItemKind::Returned,
         }
     }
 
@@ -183,6 +196,13 @@ impl Item {
             }
             Self::Notice(signed) => {
                 e.array(2)?.u8(4)?.bytes(&signed.to_bytes())?;
+            }
+            Self::Returned { signed, content } => {
+                e.array(3)?.u8(5)?.bytes(&signed.to_bytes())?;
+                match content {
+                    Some(content) => e.array(2)?.bytes(&content.salt)?.bytes(&content.bytes)?,
+                    None => e.null()?,
+                };
             }
         }
         Ok(())
@@ -260,6 +280,17 @@ fn read_item(d: &mut Decoder<'_>) -> Result<Item, Reject> {
         (2, Some(2)) => Item::Agreement(Box::new(read_signed(d)?)),
         (3, Some(2)) => Item::Withdrawal(Box::new(read_signed(d)?)),
         (4, Some(2)) => Item::Notice(Box::new(read_signed(d)?)),
+        (5, Some(3)) => {
+            let signed = Box::new(read_signed(d)?);
+            let content = if is_null(d)? {
+                None
+            } else if cbor(d.array())? == Some(2) {
+                Some(read_salted(d)?)
+            } else {
+                return Err(BAD_ITEM);
+            };
+            Item::Returned { signed, content }
+        }
         _ => return Err(Reject::Encoding("an item is of no known kind")),
     })
 }

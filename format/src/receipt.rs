@@ -64,6 +64,9 @@ pub struct Receipt {
     pub cosignature: String,
     /// When it was received.
     pub received: Timestamp,
+    /// The holder's era, once it was restored from a backup.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub era: Option<Timestamp>,
 }
 
 impl Statement for Receipt {
@@ -97,6 +100,8 @@ pub enum Why {
     RolledBack,
     /// Exchange is stopped: the sender's ledger does not continue.
     SplitLedger,
+    /// Exchange is stopped: the holder itself was restored from a backup, and the sender has yet to accept it.
+    Restored,
 }
 
 /// A holder's answer to a parcel that it did not take in, for channels that carry answers without TLS.

@@ -5,6 +5,8 @@
 //! names its suite and an unknown one is refused. What is sealed may be padded with zeros, so that its size tells
 //! little; whoever reads it needs to know nothing of that.
 
+pub mod stream;
+
 use std::fmt;
 
 use hpke::aead::AesGcm256;
@@ -66,8 +68,18 @@ impl SealFault {
 pub struct SealingKey(<XWing as Kem>::PublicKey);
 
 impl SealingKey {
-    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, KeyFault> {
+    /// Reads a public key.
+    ///
+    /// # Errors
+    /// The bytes are no X-Wing encapsulation key.
+    pub fn parse(bytes: &[u8]) -> Result<Self, KeyFault> {
         <XWing as Kem>::PublicKey::from_bytes(bytes).map(Self).map_err(|_| KeyFault("X-Wing"))
+    }
+
+    /// The key as it is written: 1216 bytes.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.0.to_bytes().to_vec()
     }
 
     /// Seals `parcel` to `to`, whose key this is.
@@ -127,6 +139,12 @@ impl OpeningKey {
 
     pub(crate) fn sealing_bytes(&self) -> &[u8] {
         &self.sealing
+    }
+
+    /// The public half.
+    #[must_use]
+    pub fn sealing(&self) -> SealingKey {
+        SealingKey(XWing::sk_to_pk(&self.secret))
     }
 
     /// Opens an envelope with a parcel, sealed to `me`.

@@ -186,6 +186,7 @@ fn parcel_header() -> ParcelHeader {
         seen: 0,
         consistency: Vec::new(),
         items: vec![ItemRef { kind: ItemKind::Record, digest: Digest::of(b"item") }],
+        era: None,
     }
 }
 
@@ -201,6 +202,7 @@ fn receipt() -> Receipt {
         consistency: Vec::new(),
         cosignature: String::new(),
         received: now(),
+        era: None,
     }
 }
 

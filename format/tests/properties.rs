@@ -101,6 +101,7 @@ fn header(items: &[Item]) -> Verified<ParcelHeader> {
         seen: 0,
         consistency: Vec::new(),
         items: items.iter().map(named).collect(),
+        era: None,
     };
     state(&header, &SENDER.keys).unwrap()
 }

@@ -211,6 +211,7 @@ impl Plan {
             seen: 0,
             consistency: Vec::new(),
             items,
+            era: None,
             from,
         }
     }

@@ -17,5 +17,6 @@ pub mod json;
 pub mod marking;
 pub mod parcel;
 pub mod proof;
+pub mod recovery;
 pub mod signed;
 pub mod stix;

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use format::OrgId;
+use node::recovery::Accounted;
 use node::rows::Suspicion;
 use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 use tokio::time::Instant;
@@ -83,6 +84,9 @@ enum Fault {
     /// The peer has stopped exchange.
     #[error("the peer has stopped exchange until a person has looked: {}", .0.as_str())]
     Stopped(Suspicion),
+    /// This node was restored from a backup, and the peer has not accepted its recovery yet.
+    #[error("the peer has not accepted yet that this node was restored from a backup")]
+    Unsettled,
     /// This node could not do its part.
     #[error("this node: {0}")]
     Own(String),
@@ -97,6 +101,7 @@ impl Fault {
             Self::Answer(_) => "bad-answer",
             Self::Awaits(_) => "expected",
             Self::Stopped(_) => "stopped",
+            Self::Unsettled => "unsettled",
             Self::Own(_) => "own-fault",
         }
     }
@@ -105,7 +110,7 @@ impl Fault {
     const fn reached(&self) -> Option<bool> {
         match self {
             Self::Unreached(_) => Some(false),
-            Self::Answered { .. } | Self::Answer(_) | Self::Awaits(_) | Self::Stopped(_) => Some(true),
+            Self::Answered { .. } | Self::Answer(_) | Self::Awaits(_) | Self::Stopped(_) | Self::Unsettled => Some(true),
             Self::Own(_) => None,
         }
     }
@@ -196,14 +201,34 @@ impl Courier {
         loop {
             // A heartbeat goes first: trying a peer that is down costs no more than that.
             let fault = match self.road.heartbeat().await {
-                Ok(()) => self.round(&mut tries).await,
+                Ok(()) => match self.settle().await {
+                    Ok(()) => self.round(&mut tries).await,
+                    Err(fault) => fault,
+                },
                 Err(fault) => fault,
             };
             self.went_wrong(&fault);
             // A peer that stopped exchange waits for a person, and so does its courier.
-            let pause = if matches!(fault, Fault::Stopped(_)) { Some(self.pace.last_retry) } else { tries.next() };
+            let pause = match fault {
+                Fault::Stopped(_) => Some(self.pace.last_retry),
+                Fault::Unsettled => Some(self.pace.heard_retry),
+                _ => tries.next(),
+            };
             self.rest(pause.unwrap_or(self.pace.last_retry)).await;
         }
+    }
+
+    /// On a node that was restored from a backup, asks the peer what it last saw, until the peer has accepted the
+    /// recovery. Before that nothing else is exchanged.
+    async fn settle(&self) -> Result<(), Fault> {
+        let own = |fault: &dyn std::fmt::Display| Fault::Own(fault.to_string());
+        let Some(asking) = self.handle.ask_peer(self.peer.clone()).await.map_err(|fault| own(&fault))? else { return Ok(()) };
+        let answer = self.road.ask(asking.bytes().to_vec()).await?;
+        let directory = self.handle.directory();
+        let read = tokio::task::spawn_blocking(move || Accounted::read(&asking, &answer, &directory));
+        let accounted = read.await.map_err(|fault| own(&fault))?.map_err(|reject| Fault::Answer(reject.to_string()))?;
+        let settled = self.handle.take_account(accounted).await.map_err(|fault| own(&fault))?;
+        if settled { Ok(()) } else { Err(Fault::Unsettled) }
     }
 
     /// Waits before the next try; less long when the peer itself is heard of.

@@ -25,6 +25,7 @@ use format::{OrgId, Timestamp};
 use node::exchange::{Acknowledgement, Answer, CARRIED_WINDOW, Dispatch, Inbound, WINDOW};
 use node::node::{Denial, Identity, Node, Published};
 use node::ports::{Reader, Store, StoreError};
+use node::recovery::{Accounted, Asked, Asking};
 use node::state::Directory;
 use node::{Command, Outcome, Refusal};
 use policy::access::Pass;
@@ -290,6 +291,30 @@ impl Handle {
     /// The node is busy, or the store failed.
     pub async fn expire(&self, limit: usize) -> Result<usize, Refusal> {
         self.ask(|reply| Job::Expire { limit, reply }).await
+    }
+
+    /// What to ask a peer with, if this node was restored from a backup and waits for it.
+    ///
+    /// # Errors
+    /// The node is busy, or the store failed.
+    pub async fn ask_peer(&self, peer: OrgId) -> Result<Option<Asking>, Refusal> {
+        self.ask(|reply| Job::Ask { peer, reply }).await
+    }
+
+    /// Answers a restored peer with an account of what this node last saw of it.
+    ///
+    /// # Errors
+    /// The node is busy, or the store failed.
+    pub async fn account(&self, asked: Asked) -> Result<Vec<u8>, Refusal> {
+        self.ask(|reply| Job::Account { asked: Box::new(asked), reply }).await
+    }
+
+    /// Takes in a peer's account, and gives whether exchange goes on.
+    ///
+    /// # Errors
+    /// The node is busy, or the store failed.
+    pub async fn take_account(&self, accounted: Accounted) -> Result<bool, Refusal> {
+        self.ask(|reply| Job::TakeAccount { accounted: Box::new(accounted), reply }).await
     }
 
     /// Reads what is committed, on a thread where waiting for the store holds nobody up.

@@ -19,9 +19,11 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use format::OrgId;
+use format::recovery::Ask;
 use format::seal::MAX_ENVELOPE;
 use node::Refusal;
 use node::exchange::{self, Answer, Inbound, InboundFault};
+use node::recovery::Asked;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
@@ -34,6 +36,8 @@ use faults::Faults;
 pub const MEDIA_TYPE: &str = "application/cbor";
 /// Where parcels are handed over.
 pub const PARCELS: &str = "/parcels";
+/// Where a peer that was restored from a backup asks what was last seen of it.
+pub const RECOVERY: &str = "/recovery";
 /// Where a peer says that it is there.
 pub const HEARTBEAT: &str = "/heartbeat";
 
@@ -63,8 +67,9 @@ fn router(handle: Handle) -> Router {
     let desk = Arc::new(Desk { handle, opening: Arc::new(Semaphore::new(OPENING)), parcels: Quota::new(PARCELS_EACH, PARCELS_ALL), faults: Faults::default() });
     Router::new()
         .route(PARCELS, post(parcels).layer(DefaultBodyLimit::max(MAX_ENVELOPE)))
+        .route(RECOVERY, post(recovery).layer(DefaultBodyLimit::max(Ask::MAX)))
         .route(HEARTBEAT, post(heartbeat))
-        .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "not-found", "peers are served `/parcels` and `/heartbeat`") })
+        .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "not-found", "peers are served `/parcels`, `/recovery` and `/heartbeat`") })
         .method_not_allowed_fallback(|| async { Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "peers ask with `POST`") })
         .with_state(desk)
 }
@@ -120,6 +125,26 @@ async fn parcels(State(desk): State<Arc<Desk>>, ConnectInfo(caller): ConnectInfo
     }
 }
 
+/// A restored peer asks. It gets numbers, and exchange with it stops until a person has looked.
+async fn recovery(State(desk): State<Arc<Desk>>, ConnectInfo(caller): ConnectInfo<Caller>, request: Request) -> Response {
+    let peer = match desk.recognise(&caller) {
+        Ok(peer) => peer,
+        Err(problem) => return problem.into_response(),
+    };
+    let outcome = desk.answer_restored(&peer, request).await;
+    let error = outcome.as_ref().err().map(|problem| problem.cause.clone().unwrap_or_else(|| problem.detail.clone()));
+    tracing::warn!(peer.id = %peer, error, "the peer asks what was last seen of it: it was restored from a backup");
+    match outcome {
+        Ok(account) => ([(CONTENT_TYPE, MEDIA_TYPE)], account).into_response(),
+        Err(problem) => {
+            if problem.fault && desk.faults.note(&peer) {
+                hang_up(caller);
+            }
+            problem.into_response()
+        }
+    }
+}
+
 /// A heartbeat has nothing to say: a body is not read.
 async fn heartbeat(State(desk): State<Arc<Desk>>, ConnectInfo(caller): ConnectInfo<Caller>) -> Response {
     match desk.recognise(&caller) {
@@ -158,6 +183,18 @@ impl Desk {
         self.handle.turn(peer, inbound.0.sequence(), PATIENCE).await;
         let (inbound, _seat) = inbound;
         self.handle.receive(inbound).await.map_err(Problem::from)
+    }
+
+    async fn answer_restored(&self, peer: &OrgId, request: Request) -> Result<Vec<u8>, Problem> {
+        let Some(_seat) = self.parcels.take(peer.clone()) else {
+            return Err(Problem::busy("too much is on its way to this node"));
+        };
+        let bytes = read_body(request).await?;
+        let (me, directory, from) = (Arc::clone(self.handle.identity()), self.handle.directory(), peer.clone());
+        let read = tokio::task::spawn_blocking(move || Asked::read(me.org(), &from, &bytes, &directory));
+        let asked = read.await.map_err(|_| Problem::busy("the node is closing"))?;
+        let asked = asked.map_err(|reject| Problem::fault(StatusCode::BAD_REQUEST, reject.code(), reject.to_string()))?;
+        self.handle.account(asked).await.map_err(Problem::from)
     }
 
     /// Opens and verifies an envelope on a thread of its own. The seat goes with the bytes: if the caller goes away, what

@@ -114,6 +114,12 @@ pub enum Command {
     CarryOut { peer: OrgId, after: u64 },
     /// Takes in what is in a file: notes that it is done, before the first parcel is.
     CarryIn,
+    /// Notes that a backup is about to be made, to be opened with the key of this fingerprint.
+    BackUp { key: Digest },
+    /// Approves this node's own recovery from a backup; the second member's approval declares it.
+    ApproveRecovery,
+    /// Accepts a peer's recovery, the SHA-256 of which was compared.
+    AcceptRecovery { peer: OrgId, recovery: Digest },
 }
 
 impl Command {
@@ -121,7 +127,9 @@ impl Command {
     #[must_use]
     pub const fn permissions(&self) -> &'static [Permission] {
         match self {
-            Self::ImportCard { .. } | Self::Resume { .. } => &[Permission::ManageDirectory],
+            Self::ImportCard { .. } | Self::Resume { .. } | Self::AcceptRecovery { .. } => &[Permission::ManageDirectory],
+            Self::BackUp { .. } => &[Permission::BackUp],
+            Self::ApproveRecovery => &[Permission::ApproveRecovery],
             Self::ProposeAgreement(_) => &[Permission::ProposeAgreement],
             Self::SignAgreement { .. } => &[Permission::SignAgreement],
             Self::Withdraw { .. } => &[Permission::WithdrawAgreement],
@@ -179,7 +187,27 @@ impl Command {
             Self::Resume { .. } => "resume",
             Self::CarryOut { .. } => "carry-out",
             Self::CarryIn => "carry-in",
+            Self::BackUp { .. } => "back-up",
+            Self::ApproveRecovery => "approve-recovery",
+            Self::AcceptRecovery { .. } => "accept-recovery",
         }
+    }
+
+    /// Whether it may be carried out on a node that was restored and whose recovery is not declared yet: reading, what it
+    /// takes to log in, and the approval itself.
+    #[must_use]
+    pub const fn is_for_restored(&self) -> bool {
+        matches!(
+            self,
+            Self::ApproveRecovery
+                | Self::Open { .. }
+                | Self::OpenPiece { .. }
+                | Self::List(_)
+                | Self::ExportLedger
+                | Self::AddCredential { .. }
+                | Self::RevokeCredential { .. }
+                | Self::SetPassword { .. }
+        )
     }
 }
 

@@ -88,8 +88,15 @@ pub enum Event {
         recipients: Vec<OrgId>,
         refused: Vec<RefusedTo>,
     },
-    /// A parcel is about to leave. Written before its first byte does.
-    Sent { peer: OrgId, sequence: u64, parcel: Digest, records: Vec<RecordId> },
+    /// A parcel is about to leave. Written before its first byte does. `statements` are those in it that are no records.
+    Sent {
+        peer: OrgId,
+        sequence: u64,
+        parcel: Digest,
+        records: Vec<RecordId>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        statements: Vec<Digest>,
+    },
     /// A record did not leave: something forbade it in the last moment.
     HeldBack { record: RecordId, recipient: OrgId, reasons: BTreeSet<String> },
     /// A peer's receipt arrived.
@@ -144,6 +151,22 @@ pub enum Event {
     CarriedIn,
     /// The ledger was exported.
     LedgerExported { entries: u64 },
+    /// A backup is about to be made, to be opened with the key of this fingerprint.
+    BackedUp { key: Digest },
+    /// The store was restored from a backup, and a new era of the ledger begins here.
+    Restored { era: Timestamp, entries: u64, root: Digest },
+    /// A member approved the recovery.
+    RecoveryApproved { era: Timestamp },
+    /// A second member approved it, and peers are told. Those that had not said what they last saw are named.
+    RecoveryDeclared { era: Timestamp, recovery: Digest, unheard: BTreeSet<OrgId> },
+    /// What a peer last saw of this node: so much of the ledger there was, and what is not here any more is lost.
+    Accounted { peer: OrgId, entries: u64, root: Option<Digest>, received: u64, acknowledged: u64 },
+    /// Exchange with a peer goes on, which has accepted the recovery.
+    Settled { peer: OrgId, era: Timestamp },
+    /// A record of this organisation's own came back from a peer.
+    Recovered { record: RecordId, number: RecordNumber, version: u32, from: OrgId },
+    /// A person accepted a peer's recovery. The peer's ledger had `seen` entries, and was restored with `restored`.
+    RecoveryAccepted { peer: OrgId, era: Timestamp, recovery: Digest, restored: u64, seen: u64 },
 }
 
 /// Why content was destroyed.
@@ -180,6 +203,7 @@ impl Event {
             | Self::Flagged { record, .. }
             | Self::PassedOn { record, .. }
             | Self::Noticed { record, .. }
+            | Self::Recovered { record, .. }
             | Self::ConsentAsked { record, .. }
             | Self::ConsentAnswered { record, .. } => Some(*record),
             Self::Refused { record, .. } | Self::Denied { record, .. } => *record,

@@ -17,6 +17,7 @@ use format::{Digest, OrgId, RecordId, Signed, Timestamp};
 use policy::access::Pass;
 use policy::house::HouseRules;
 
+use crate::act::directory::wrong_state;
 use crate::command::{Command, Outcome, Refusal};
 use crate::entry::{Actor, Entry, Event};
 use crate::exchange::{Acknowledgement, Answer, Dispatch, Inbound, WINDOW};
@@ -217,6 +218,12 @@ impl<S: Store> Node<S> {
         if !command.permissions().contains(&pass.permission()) {
             return Err(Refusal::WrongPass);
         }
+        if self.state.restored() && !command.is_for_restored() {
+            return Err(wrong_state(
+                "noden är återställd från en säkerhetskopia: två medarbetare godkänner att den fortsätter (samverkan recovery approve); till dess läser man bara",
+                "this node was restored from a backup: two members approve that it goes on (samverkan recovery approve); until then it is read, and no more",
+            ));
+        }
         let actor = Actor::Member(pass.member().to_owned());
         let word = command.word();
         match self.decide(&pass, command, now) {
@@ -375,7 +382,7 @@ impl<S: Store> Node<S> {
 
     /// Takes the turn to decide, and brings memory to what the store has: what others have written meanwhile, or all of
     /// it where memory may be ahead of the store.
-    fn refresh(&mut self) -> StoreResult<()> {
+    pub(crate) fn refresh(&mut self) -> StoreResult<()> {
         match self.store.take_turn()? {
             News::Nothing => {}
             News::Everything => self.stale = true,
@@ -405,7 +412,7 @@ impl<S: Store> Node<S> {
     }
 
     /// Time as decisions see it: never before the latest ledger entry.
-    fn now(&self, clock: Timestamp) -> Timestamp {
+    pub(crate) fn now(&self, clock: Timestamp) -> Timestamp {
         clock.max(self.state.clock)
     }
 
@@ -508,6 +515,9 @@ impl<S: Store> Node<S> {
             Command::Resume { peer, from } => self.resume(&peer, from),
             Command::CarryOut { peer, after } => self.carry_out(&peer, after, now),
             Command::CarryIn => Ok(Self::carry_in()),
+            Command::BackUp { key } => Ok(Self::back_up(key)),
+            Command::ApproveRecovery => self.approve_recovery(pass, now),
+            Command::AcceptRecovery { peer, recovery } => self.accept_recovery(&peer, recovery, now),
         }
     }
 }

@@ -61,6 +61,26 @@ pub enum Bug {
     VersionsSkipped,
     /// An act forgets what it has just changed.
     PlanForgotten,
+    /// A restored node goes on as if it had never been anywhere else.
+    RestoreUnmarked,
+    /// What was said before a recovery counts after it.
+    EraIgnored,
+    /// One person's approval declares a recovery.
+    RecoveryAlone,
+    /// A peer accepts any recovery without a person.
+    RecoveryUnasked,
+    /// A restored ledger need not continue what a peer has seen of it.
+    RecoveryUntied,
+    /// A peer does not give back what it has of a restored node's own.
+    NothingGivenBack,
+    /// A recall that comes back to its originator changes nothing.
+    LostRecallRevived,
+    /// A peer does not send again what a restored node has lost.
+    LostParcelsForgotten,
+    /// A notice that comes back before its record is forgotten.
+    NoticeForgotten,
+    /// Numbers of records go on where the backup ended.
+    NumbersReused,
 }
 
 #[cfg(feature = "planted")]

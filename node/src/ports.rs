@@ -12,7 +12,8 @@ use format::record::Kind;
 use format::{Digest, OrgId, RecordId, RecordNumber, Timestamp};
 
 use crate::rows::{
-    Batch, ContentRow, CredentialRow, EntryRow, HoldingRow, MemberRow, OutgoingRow, ParcelRow, PeerRow, PieceRow, RecordRow, Stage, StatementKind, StatementRow,
+    Batch, ContentRow, CredentialRow, EntryRow, HoldingRow, MemberRow, OutgoingRow, ParcelRow, PeerRow, PieceRow, RecordRow, RecoveryRow, Stage, StatementKind,
+    StatementRow,
 };
 
 /// The store did not do what it was asked.
@@ -65,6 +66,8 @@ pub struct Opening {
     pub serials: BTreeMap<i16, u64>,
     /// House rules, empty when there are none.
     pub house_rules: String,
+    /// This node's own recovery from a backup, once there was one.
+    pub recovery: Option<RecoveryRow>,
 }
 
 /// Which records to list.
@@ -203,8 +206,10 @@ pub struct Changes {
     pub serials: BTreeMap<i16, u64>,
     /// By how much a peer's queue has grown, or shrunk.
     pub queued: BTreeMap<OrgId, i64>,
-    /// House rules, where they have changed.
+    /// House rules, where they or the recovery may have changed.
     pub house_rules: Option<String>,
+    /// This node's own recovery, where it may have changed.
+    pub recovery: Option<RecoveryRow>,
 }
 
 /// Reading and writing. There is one writer at a time.

@@ -151,6 +151,8 @@ pub enum Outgoing {
     },
     /// A signed statement that is kept as evidence: agreement, withdrawal, notice.
     Statement(ItemKind, Digest),
+    /// A record of the peer's own, to be given back after its recovery.
+    Returned(RecordId),
 }
 
 /// A row of the outbox.
@@ -208,6 +210,8 @@ pub enum Suspicion {
     RolledBack,
     /// The peer's ledger is not a continuation of what it showed before.
     SplitLedger,
+    /// This node itself was restored from a backup, and the peer has yet to accept its recovery.
+    Restored,
 }
 
 impl Suspicion {
@@ -218,13 +222,14 @@ impl Suspicion {
             Self::Fork => "fork",
             Self::RolledBack => "rolled-back",
             Self::SplitLedger => "split-ledger",
+            Self::Restored => "restored",
         }
     }
 
     /// Reads the word.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
-        [Self::Fork, Self::RolledBack, Self::SplitLedger].into_iter().find(|known| known.as_str() == word)
+        [Self::Fork, Self::RolledBack, Self::SplitLedger, Self::Restored].into_iter().find(|known| known.as_str() == word)
     }
 }
 
@@ -253,6 +258,8 @@ pub struct PeerRow {
     pub receipt_checkpoint: Option<SeenCheckpoint>,
     /// Why exchange is stopped, where it is.
     pub suspicion: Option<Suspicion>,
+    /// The peer's era that was accepted here, once it was restored from a backup.
+    pub era: Option<Timestamp>,
 }
 
 impl PeerRow {
@@ -272,8 +279,30 @@ impl PeerRow {
             checkpoint: None,
             receipt_checkpoint: None,
             suspicion: None,
+            era: None,
         }
     }
+
+    /// Whether nothing was ever exchanged with the peer, as far as is known here.
+    #[must_use]
+    pub const fn is_new(&self) -> bool {
+        self.sent == 0 && self.received == 0
+    }
+}
+
+/// This node's own recovery from a backup: the last one, once there was one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecoveryRow {
+    /// When the era began that the restoring began. It names the era.
+    pub era: Timestamp,
+    /// Size of the ledger as it was restored.
+    pub size: u64,
+    /// Root of that ledger.
+    pub root: Hash,
+    /// Members who approved the recovery, each with the place of the ledger entry that says so.
+    pub approvals: Vec<(String, u64)>,
+    /// SHA-256 of the recovery, once enough had approved it.
+    pub declared: Option<Digest>,
 }
 
 /// What sort of signed statement is kept as evidence.
@@ -291,8 +320,14 @@ pub enum StatementKind {
     ReceiptOut,
     /// A notice about a record.
     Notice,
-    /// A parcel header that proves a peer's fault.
+    /// A parcel header, or an inquiry, that proves a peer's fault.
     Fault,
+    /// A peer's recovery, or this node's own.
+    Recovery,
+    /// The inquiry with which a peer's recovery came.
+    Inquiry,
+    /// What a peer last saw of this node, after this one was restored.
+    Account,
 }
 
 /// A signed statement, kept as evidence.
@@ -420,6 +455,8 @@ pub enum Change {
     Serial(i16, u64),
     /// The organisation's own house rules.
     HouseRules(String),
+    /// This node's own recovery from a backup.
+    Recovery(RecoveryRow),
 }
 
 /// All that one act changes.

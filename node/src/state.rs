@@ -18,7 +18,7 @@ use format::{AgreementId, Digest, OrgId, Signed, Timestamp};
 use policy::accord::Agreements;
 
 use crate::ports::{Changes, Reader, StoreError, StoreResult};
-use crate::rows::{Change, PeerRow, StatementKind, StatementRow};
+use crate::rows::{Change, PeerRow, RecoveryRow, StatementKind, StatementRow, Suspicion};
 
 /// An organisation whose card is believed here.
 #[derive(Debug)]
@@ -101,7 +101,13 @@ impl Directory {
                 let withdrawal: Withdrawal = read(&signed)?;
                 self.agreements.withdraw(&withdrawal.agreement, &withdrawal.org, withdrawal.at).map_err(|e| corrupt(e.to_string()))?;
             }
-            StatementKind::ReceiptIn | StatementKind::ReceiptOut | StatementKind::Notice | StatementKind::Fault => {}
+            StatementKind::ReceiptIn
+            | StatementKind::ReceiptOut
+            | StatementKind::Notice
+            | StatementKind::Fault
+            | StatementKind::Recovery
+            | StatementKind::Inquiry
+            | StatementKind::Account => {}
         }
         Ok(())
     }
@@ -126,6 +132,8 @@ pub struct State {
     pub clock: Timestamp,
     /// How many rows wait to leave, by peer.
     pub queued: BTreeMap<OrgId, u64>,
+    /// This node's own recovery from a backup, once there was one.
+    pub recovery: Option<RecoveryRow>,
 }
 
 impl State {
@@ -147,6 +155,7 @@ impl State {
             frontier: Frontier::load(opening.ledger_size, &LedgerTree(reader))?,
             serials: opening.serials,
             clock: opening.last_entry.unwrap_or(Timestamp::from_ms(0)),
+            recovery: opening.recovery,
         })
     }
 
@@ -163,12 +172,37 @@ impl State {
             self.frontier.push(format::merkle::leaf_hash(leaf));
         }
         self.serials.extend(changes.serials);
+        self.recovery = changes.recovery.or(self.recovery.take());
         for (peer, count) in changes.queued {
             let queued = self.queued.entry(peer).or_default();
             *queued = queued.saturating_add_signed(count);
         }
         self.clock = changes.last_entry.unwrap_or(self.clock).max(self.clock);
         Ok(())
+    }
+
+    /// This node's era, once it was restored from a backup.
+    #[must_use]
+    pub fn era(&self) -> Option<Timestamp> {
+        self.recovery.as_ref().map(|recovery| recovery.era)
+    }
+
+    /// Whether the node was restored and its recovery is not declared yet: until then members read, and nothing more.
+    #[must_use]
+    pub fn restored(&self) -> bool {
+        self.recovery.as_ref().is_some_and(|recovery| recovery.declared.is_none())
+    }
+
+    /// Whether exchange with `org` waits until it has accepted this node's recovery.
+    #[must_use]
+    pub fn awaits(&self, org: &OrgId) -> bool {
+        self.peers.get(org).is_some_and(|peer| peer.suspicion == Some(Suspicion::Restored))
+    }
+
+    /// Whether some peer has yet to accept this node's recovery, and to give back what it has of it.
+    #[must_use]
+    pub fn unsettled(&self) -> bool {
+        self.peers.values().any(|peer| peer.suspicion == Some(Suspicion::Restored))
     }
 
     /// The state of exchange with `org`.
@@ -192,6 +226,7 @@ impl State {
             Change::Serial(year, serial) => {
                 self.serials.insert(*year, *serial);
             }
+            Change::Recovery(recovery) => self.recovery = Some(recovery.clone()),
             Change::Queue(peer, _) => *self.queued.entry(peer.clone()).or_default() += 1,
             Change::Requeue(peer, _, None) => {
                 let count = self.queued.entry(peer.clone()).or_default();

@@ -11,7 +11,7 @@ use samverkan_node::entry::{Actor, Entry, Event};
 const SAMPLE: &str = include_str!("../testdata/entry-1.jsonl");
 
 /// The words of all events, in the order of the enumeration.
-const EVENTS: [&str; 39] = [
+const EVENTS: [&str; 47] = [
     "card-imported",
     "agreement-proposed",
     "agreement-signed",
@@ -51,6 +51,14 @@ const EVENTS: [&str; 39] = [
     "ledger-exported",
     "carried-out",
     "carried-in",
+    "backed-up",
+    "restored",
+    "recovery-approved",
+    "recovery-declared",
+    "accounted",
+    "settled",
+    "recovered",
+    "recovery-accepted",
 ];
 
 /// The one event that cannot be read back as it is written.
@@ -117,7 +125,15 @@ fn every_event_occurs_once() {
         | Event::HouseRulesSet { .. }
         | Event::CarriedOut { .. }
         | Event::CarriedIn
-        | Event::LedgerExported { .. } => (),
+        | Event::LedgerExported { .. }
+        | Event::BackedUp { .. }
+        | Event::Restored { .. }
+        | Event::RecoveryApproved { .. }
+        | Event::RecoveryDeclared { .. }
+        | Event::Accounted { .. }
+        | Event::Settled { .. }
+        | Event::Recovered { .. }
+        | Event::RecoveryAccepted { .. } => (),
     };
 }
 

@@ -131,6 +131,10 @@ words! {
         ManageHouseRules = "manage-house-rules",
         /// See the node's health.
         ReadHealth = "read-health",
+        /// Back the node up.
+        BackUp = "back-up",
+        /// Approve that a node restored from a backup goes on.
+        ApproveRecovery = "approve-recovery",
     }
 }
 
@@ -263,7 +267,8 @@ pub const fn granted_to(permission: Permission) -> &'static [Role] {
     use Role::{Administrator, Analyst, Auditor, Liaison, ReleaseOfficer, Secretary, TipDesk};
     match permission {
         Permission::ReadDirectory | Permission::ReadAgreements | Permission::ManageOwnTokens => Role::ALL,
-        Permission::ManageDirectory | Permission::ManageMembers => &[Administrator],
+        Permission::ManageDirectory | Permission::ManageMembers | Permission::BackUp => &[Administrator],
+        Permission::ApproveRecovery => &[ReleaseOfficer, Administrator],
         Permission::ProposeAgreement => &[Liaison, Secretary],
         Permission::SignAgreement | Permission::WithdrawAgreement => &[ReleaseOfficer],
         Permission::ReadRelation => &[Liaison, ReleaseOfficer, Secretary, Auditor],

@@ -4,6 +4,7 @@
 //! [`crate::client`] and write through [`crate::print`]; none decides anything that the node has to decide.
 
 mod agreement;
+mod backup;
 mod card;
 mod completions;
 mod config;
@@ -14,6 +15,7 @@ mod ledger;
 mod login;
 mod parcels;
 mod peer;
+mod recovery;
 mod report;
 mod serve;
 mod show;
@@ -175,6 +177,15 @@ enum Command {
     /// Exchange by files, where there is no network between the nodes
     #[command(subcommand)]
     Parcels(parcels::Parcels),
+    /// Make a recovery key: what backups are sealed to
+    RecoveryKey(backup::RecoveryKey),
+    /// Back the node up while it serves
+    Backup(backup::Backup),
+    /// Restore a node from a backup
+    Restore(backup::Restore),
+    /// A node that was restored from a backup, until it goes on
+    #[command(subcommand)]
+    Recovery(recovery::Recovery),
     /// The configuration of a node
     #[command(subcommand)]
     Config(config::Config),
@@ -215,6 +226,9 @@ fn dispatch(context: &Context, command: Command) -> Outcome {
         Command::Store(verb) => store::run(context, verb),
         Command::Completions(verb) => completions::run(&verb),
         Command::Demo(verb) => demo::run(&verb),
+        Command::RecoveryKey(verb) => backup::new_key(context, &verb),
+        Command::Restore(verb) => backup::restore(context, &verb),
+        Command::Recovery(recovery::Recovery::Begin) => recovery::begin(context),
         Command::Ledger(ledger::Ledger::Verify(verb)) => ledger::verify(context, &verb),
         other => crate::assemble::block_on(speak(context, other)),
     }
@@ -241,7 +255,16 @@ async fn speak(context: &Context, command: Command) -> Outcome {
         Command::Peer(verb) => peer::run(context, verb).await,
         Command::Parcels(verb) => parcels::run(context, verb).await,
         Command::Status(verb) => status::run(context, &verb).await,
-        Command::Init(_) | Command::Serve(_) | Command::Config(_) | Command::Store(_) | Command::Completions(_) | Command::Demo(_) => Ok(()),
+        Command::Backup(verb) => backup::back_up(context, verb).await,
+        Command::Recovery(verb) => recovery::run(context, verb).await,
+        Command::Init(_)
+        | Command::Serve(_)
+        | Command::Config(_)
+        | Command::Store(_)
+        | Command::Completions(_)
+        | Command::Demo(_)
+        | Command::RecoveryKey(_)
+        | Command::Restore(_) => Ok(()),
     }
 }
 

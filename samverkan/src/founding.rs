@@ -52,21 +52,27 @@ pub(crate) struct Founded {
 
 /// Founds a node in the folder `data`, which must not exist or be empty.
 pub(crate) fn found(data: &Path, founding: &Founding) -> Outcome<Founded> {
+    must_be_empty(data)?;
+    let workshop = Workshop::beside(data)?;
+    let founded = furnish(&workshop.0, founding)?;
+    workshop.becomes(data)?;
+    Ok(founded)
+}
+
+/// Nothing that exists is overwritten.
+pub(crate) fn must_be_empty(data: &Path) -> Outcome {
     if fs::read_dir(data).is_ok_and(|mut entries| entries.next().is_some()) || fs::metadata(data).is_ok_and(|found| !found.is_dir()) {
         return Err(Failure::refused(format!("`{}` has something in it already, and nothing is overwritten", data.display()))
             .remedy("Name a folder that is empty or does not exist."));
     }
-    let workshop = Workshop::beside(data)?;
-    let founded = furnish(&workshop.0, founding)?;
-    fs::rename(&workshop.0, data).map_err(|error| unwritable(data, &error))?;
-    Ok(founded)
+    Ok(())
 }
 
 /// The folder in which a node is made; gone with this value unless it was renamed.
-struct Workshop(PathBuf);
+pub(crate) struct Workshop(PathBuf);
 
 impl Workshop {
-    fn beside(data: &Path) -> Outcome<Self> {
+    pub(crate) fn beside(data: &Path) -> Outcome<Self> {
         let name = data.file_name().ok_or_else(|| Failure::usage(format!("`{}` does not name a folder", data.display())))?;
         let folder = data.with_file_name(format!(".{}.{}", name.to_string_lossy(), std::process::id()));
         let mut builder = DirBuilder::new();
@@ -74,6 +80,16 @@ impl Workshop {
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.create(&folder).map_err(|error| unwritable(&folder, &error))?;
         Ok(Self(folder))
+    }
+
+    /// Where it is while the node is made.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Gives the folder its name: everything is there.
+    pub(crate) fn becomes(&self, data: &Path) -> Outcome {
+        fs::rename(&self.0, data).map_err(|error| unwritable(data, &error))
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod answer;
 mod assemble;
+mod backup;
 mod cli;
 mod client;
 mod config;
@@ -22,6 +23,7 @@ mod opening;
 mod print;
 mod proposal;
 mod reference;
+mod restoring;
 
 fn main() -> std::process::ExitCode {
     cli::main()

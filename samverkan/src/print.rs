@@ -157,6 +157,15 @@ pub(crate) fn progress_rows(what: &'static str, rows: u64) -> ProgressBar {
     ProgressStyle::with_template("{msg} {wide_bar} {human_pos}/{human_len} {eta}").map_or(bar.clone(), |style| bar.with_style(style))
 }
 
+/// Progress by counting, on a terminal alone.
+pub(crate) fn counting(what: &str) -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new_spinner().with_message(what.to_owned());
+    ProgressStyle::with_template("{msg} {spinner} {human_pos}").map_or(bar.clone(), |style| bar.with_style(style))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

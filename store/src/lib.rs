@@ -12,4 +12,4 @@ mod stored;
 
 pub use moving::{Move, MoveError};
 pub use postgres::{Database, Postgres, PostgresReader};
-pub use sqlite::{OpenError, Options, Sqlite, SqliteReader};
+pub use sqlite::{OpenError, Options, Sqlite, SqliteReader, copy};

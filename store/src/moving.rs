@@ -89,12 +89,12 @@ const TABLES: &[Table] = &[
     Table {
         name: "peer",
         select: "SELECT org, sent, sent_digest, acknowledged, shown_size, receipted_size, received, received_digest, parcel_size, parcel_root, parcel_note,
-                     receipt_size, receipt_root, receipt_note, suspicion
+                     receipt_size, receipt_root, receipt_note, suspicion, era
                  FROM peer ORDER BY org",
         insert: "INSERT INTO peer
                  SELECT * FROM unnest($1::text[], $2::bigint[], $3::bytea[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bytea[],
-                     $9::bigint[], $10::bytea[], $11::text[], $12::bigint[], $13::bytea[], $14::text[], $15::bigint[])",
-        kinds: &[T, I, B, I, I, I, I, B, I, B, T, I, B, T, I],
+                     $9::bigint[], $10::bytea[], $11::text[], $12::bigint[], $13::bytea[], $14::text[], $15::bigint[], $16::bigint[])",
+        kinds: &[T, I, B, I, I, I, I, B, I, B, T, I, B, T, I, I],
     },
     Table {
         name: "statement",
@@ -140,6 +140,12 @@ const TABLES: &[Table] = &[
         select: "SELECT one, rules FROM house_rules",
         insert: "INSERT INTO house_rules SELECT * FROM unnest($1::bigint[], $2::text[])",
         kinds: &[I, T],
+    },
+    Table {
+        name: "recovery",
+        select: "SELECT one, era, size, root, approvals, declared FROM recovery",
+        insert: "INSERT INTO recovery SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bytea[], $5::text[], $6::bytea[])",
+        kinds: &[I, I, I, B, T, B],
     },
 ];
 

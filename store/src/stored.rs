@@ -167,6 +167,7 @@ impl Code for Suspicion {
             Self::Fork => 1,
             Self::RolledBack => 2,
             Self::SplitLedger => 3,
+            Self::Restored => 4,
         }
     }
 
@@ -175,6 +176,7 @@ impl Code for Suspicion {
             1 => Self::Fork,
             2 => Self::RolledBack,
             3 => Self::SplitLedger,
+            4 => Self::Restored,
             _ => return None,
         })
     }
@@ -193,6 +195,9 @@ impl Code for StatementKind {
             Self::ReceiptOut => 5,
             Self::Notice => 6,
             Self::Fault => 7,
+            Self::Recovery => 8,
+            Self::Inquiry => 9,
+            Self::Account => 10,
         }
     }
 
@@ -205,6 +210,9 @@ impl Code for StatementKind {
             5 => Self::ReceiptOut,
             6 => Self::Notice,
             7 => Self::Fault,
+            8 => Self::Recovery,
+            9 => Self::Inquiry,
+            10 => Self::Account,
             _ => return None,
         })
     }
@@ -221,6 +229,7 @@ impl Code for ItemKind {
             Self::Agreement => 3,
             Self::Withdrawal => 4,
             Self::Notice => 5,
+            Self::Returned => 6,
         }
     }
 
@@ -231,6 +240,7 @@ impl Code for ItemKind {
             3 => Self::Agreement,
             4 => Self::Withdrawal,
             5 => Self::Notice,
+            6 => Self::Returned,
             _ => return None,
         })
     }
@@ -285,8 +295,18 @@ pub(crate) fn read_reasons(json: &str) -> StoreResult<BTreeSet<String>> {
     serde_json::from_str(json).map_err(|fault| corrupt("reasons", fault))
 }
 
+// STORED: recovery.approvals, a JSON array of arrays of a member and the place of an entry
+pub(crate) fn write_approvals(approvals: &[(String, u64)]) -> StoreResult<String> {
+    to_json("approvals", &approvals)
+}
+
+pub(crate) fn read_approvals(json: &str) -> StoreResult<Vec<(String, u64)>> {
+    serde_json::from_str(json).map_err(|fault| corrupt("approvals", fault))
+}
+
 // STORED: the columns of `outgoing`, and where an item of parcel.items comes from
-/// What waits to leave, as columns: `what` is 1 for a record, 2 for an attachment, 3 for a statement.
+/// What waits to leave, as columns: `what` is 1 for a record, 2 for an attachment, 3 for a statement, 4 for a record to
+/// be given back.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct OutgoingColumns {
@@ -308,6 +328,7 @@ impl OutgoingColumns {
                 Self { what: 2, subject: record.0, attachment: Some(i64::from(*attachment)), next: Some(integer(*next)?), item: None }
             }
             Outgoing::Statement(kind, digest) => Self { what: 3, subject: *digest, attachment: None, next: None, item: Some(kind.code()) },
+            Outgoing::Returned(id) => Self { what: 4, subject: id.0, attachment: None, next: None, item: None },
         })
     }
 
@@ -320,6 +341,7 @@ impl OutgoingColumns {
                 next: next.try_into().map_err(|_| corrupt("queue", "a piece's number is out of range"))?,
             },
             Self { what: 3, subject, attachment: None, next: None, item: Some(kind) } => Outgoing::Statement(ItemKind::from_code(kind)?, subject),
+            Self { what: 4, subject, attachment: None, next: None, item: None } => Outgoing::Returned(RecordId(subject)),
             Self { what, .. } => return Err(corrupt("queue", format!("a row of kind {what} does not have the columns it should"))),
         })
     }

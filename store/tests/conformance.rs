@@ -31,7 +31,7 @@ trait Place {
 type Case = (&'static str, fn(&dyn Place));
 
 /// What holds for every store.
-const ALL: [Case; 24] = [
+const ALL: [Case; 25] = [
     ("an empty store is empty", changes::an_empty_store_is_empty),
     ("records come back", changes::records_come_back),
     ("a replaced record keeps its content", changes::a_replaced_record_keeps_its_content),
@@ -47,6 +47,7 @@ const ALL: [Case; 24] = [
     ("the first statement stands", changes::the_first_statement_stands),
     ("members and credentials come back", changes::members_and_credentials_come_back),
     ("serials and house rules come back", changes::serials_and_house_rules_come_back),
+    ("a recovery comes back", changes::a_recovery_comes_back),
     ("the ledger proves its entries", lists::the_ledger_proves_its_entries),
     ("entries are found by record", lists::entries_are_found_by_record),
     ("records are listed as a naive model lists them", lists::records_are_listed_as_a_naive_model_lists_them),

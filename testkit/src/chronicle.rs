@@ -53,6 +53,8 @@ pub enum SeenItem {
     Withdrawal(Withdrawal),
     /// A notice.
     Notice(Notice),
+    /// A record of the recipient's own, given back.
+    Returned { id: RecordId, header: Rc<Header> },
 }
 
 impl std::fmt::Display for SeenItem {
@@ -65,6 +67,7 @@ impl std::fmt::Display for SeenItem {
             Self::Piece { record } => write!(f, "piece of {}", record.0.short()),
             Self::Agreement { agreement, signer } => write!(f, "{} signed by {signer}", agreement.id),
             Self::Withdrawal(withdrawal) => write!(f, "{} leaves {}", withdrawal.org, withdrawal.agreement),
+            Self::Returned { header, .. } => write!(f, "back: {} {} v{}", header.kind, header.number, header.version),
             Self::Notice(notice) => write!(f, "{} has {} {:?}", notice.holder, notice.record.0.short(), notice.state),
         }
     }
@@ -171,6 +174,8 @@ pub struct SiteLog {
     pub accepted_from: BTreeSet<(RecordId, Place)>,
     /// Largest ledger that was shown to anyone.
     pub shown: u64,
+    /// The roots of ledgers that were given up for an older one by a restoring.
+    pub past: Vec<Vec<Hash>>,
 }
 
 /// Everything.
@@ -358,9 +363,22 @@ impl Chronicle {
             SeenItem::Withdrawal(withdrawal) => {
                 self.at_mut(at).knows.withdrawn.insert((withdrawal.agreement.clone(), withdrawal.org.clone()));
             }
+            SeenItem::Returned { id, header } => self.came_back(at, *id, header),
             SeenItem::Piece { .. } | SeenItem::Notice(_) => {}
         }
         debug_assert!(self.place(&me).is_some());
+    }
+
+    /// A record of a site's own came back to it.
+    fn came_back(&mut self, at: Place, id: RecordId, header: &Rc<Header>) {
+        if !self.at(at).own.get(&header.number).is_some_and(|versions| versions.contains(&id)) {
+            self.released(at, id, Rc::clone(header));
+        }
+        if header.kind == Kind::Recall {
+            let log = self.at_mut(at);
+            log.knows.recalled.extend(header.linked(Relation::Concerns));
+            log.recalls.extend(header.linked(Relation::Concerns));
+        }
     }
 
     /// A site knows of a party's signature.
@@ -461,6 +479,7 @@ fn read_item(item: &Item) -> Option<SeenItem> {
         Item::Agreement(signed) => SeenItem::Agreement { agreement: Rc::new(serde_json::from_slice(signed.payload()).ok()?), signer: signed.signer().clone() },
         Item::Withdrawal(signed) => SeenItem::Withdrawal(serde_json::from_slice(signed.payload()).ok()?),
         Item::Notice(signed) => SeenItem::Notice(serde_json::from_slice(signed.payload()).ok()?),
+        Item::Returned { signed, .. } => SeenItem::Returned { id: RecordId(signed.digest()), header: Rc::new(serde_json::from_slice(signed.payload()).ok()?) },
     })
 }
 

@@ -37,6 +37,8 @@ pub const FAULTS: &[&str] = &[
     "foreign-recall",
     "foreign-number",
     "forged-receipt",
+    "forged-recovery",
+    "old-backup",
 ];
 
 /// Every kind of act that must have succeeded, by members and by nodes.
@@ -66,6 +68,9 @@ pub const ACTS: &[&str] = &[
     "dispatch",
     "receive",
     "acknowledge",
+    "approve-recovery",
+    "accept-recovery",
+    "settle",
 ];
 
 /// How often what happened.

@@ -156,6 +156,37 @@ impl Workshop<'_> {
     }
 }
 
+/// A recovery of an organisation that rewrote its ledger: well signed, approved by it knows whom, and with a proof that
+/// proves nothing. Gives the question that carries it, and its digest.
+#[must_use]
+pub fn recovery(rng: &mut Rng, me: &Identity, to: &OrgId, received: u64, now: Timestamp) -> Option<(Vec<u8>, Digest)> {
+    use format::recovery::{Approval, Ask, Inquiry, Recovery};
+    let mut digest = || Digest::of(&rng.u128(..).to_be_bytes());
+    let name = me.ledger_name();
+    let checkpoint = Checkpoint::new(name.clone(), 1_000_000, *digest().as_bytes()).ok()?.sign(&name, me.keys.ed25519()).ok()?;
+    let approvals = vec![Approval { entry: 1_000_000, leaf: digest() }, Approval { entry: 1_000_001, leaf: digest() }];
+    let recovery = Recovery { org: me.org().clone(), era: now, checkpoint: checkpoint.clone(), approvals, declared: now };
+    let recovery = verify::state(&recovery, &me.keys).ok()?;
+    let inquiry = Inquiry {
+        org: me.org().clone(),
+        to: to.clone(),
+        era: now,
+        checkpoint,
+        acknowledged: 0,
+        received,
+        cosigned: None,
+        cosigned_consistency: Vec::new(),
+        receipted_consistency: vec![digest(), digest()],
+        parcel_seen: 0,
+        receipt_seen: 0,
+        recovery: Some(recovery.digest()),
+        asked: now,
+    };
+    let inquiry = verify::state(&inquiry, &me.keys).ok()?;
+    let ask = Ask { inquiry: inquiry.signed().clone(), recovery: Some(recovery.signed().clone()) };
+    Some((ask.to_bytes(), recovery.digest()))
+}
+
 /// The records in a parcel, as items.
 #[must_use]
 pub fn records(plain: &[u8]) -> Vec<Vec<u8>> {

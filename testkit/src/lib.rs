@@ -13,6 +13,7 @@ pub mod forger;
 pub mod invariants;
 pub mod logs;
 pub mod network;
+pub mod restoring;
 pub mod rules;
 pub mod run;
 pub mod world;

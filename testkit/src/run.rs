@@ -106,6 +106,7 @@ fn play(world: &mut World, seed: u64) -> Check {
         world.step()?;
     }
     world.heal()?;
+    world.finish_ceremonies()?;
     if world.plan.hostile.is_some() {
         // Nobody owes a forger that its parcels are taken in: only safety is asked.
         world.drain(ROUNDS)?;
@@ -114,6 +115,7 @@ fn play(world: &mut World, seed: u64) -> Check {
     come_to_rest(world)?;
     invariants::all(world)?;
     invariants::drained(world)?;
+    world.nothing_stays_lost()?;
     invariants::latest_everywhere(world)?;
     if world.plan.replays {
         (0..world.plan.sites).try_for_each(|at| convergence::check(world, seed, at))?;

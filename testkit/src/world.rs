@@ -5,7 +5,7 @@
 //! the world itself judges nothing. Two worlds with one seed do the same in the same order.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 
@@ -26,6 +26,7 @@ use crate::federation::{Federation, Organisation, act, beginning, open, pass};
 use crate::forger::{self, Workshop};
 use crate::invariants;
 use crate::network::{Cargo, Message, Network, Place, Weather};
+use crate::restoring::{self, Restorings, Step, Stepped};
 
 /// The most sites a world has.
 pub const MAX_SITES: usize = 8;
@@ -78,6 +79,10 @@ pub struct Plan {
     pub endgame: bool,
     /// Everyone's parcels are kept, to be taken in again in another order.
     pub replays: bool,
+    /// In thousandths: a store is put back to an old copy.
+    pub restores: u32,
+    /// Whose.
+    pub restored: Place,
 }
 
 impl Plan {
@@ -99,6 +104,8 @@ impl Plan {
             hostile: (rng.u8(..5) == 0).then_some(0),
             endgame: rng.u8(..3) == 0,
             replays: false,
+            restores: 0,
+            restored: 0,
         };
         plan.hostile = plan.hostile.map(|_| rng.usize(..plan.sites));
         if plan.hostile.is_none() && rng.u8(..12) == 0 {
@@ -107,6 +114,10 @@ impl Plan {
             plan.days = 0;
             plan.skew = 0;
             plan.temper.stay();
+        }
+        if plan.hostile.is_none() && !plan.replays && rng.u8(..3) == 0 {
+            plan.restores = rng.u32(4..24);
+            plan.restored = rng.usize(..plan.sites);
         }
         plan
     }
@@ -187,6 +198,8 @@ pub enum Job {
     Dispatch(Place),
     /// What is due is destroyed.
     Expire,
+    /// A step of a restored site's ceremony.
+    Ceremony(Step),
 }
 
 /// What a job gave, to be told after the commit.
@@ -201,6 +214,7 @@ enum Effect {
     Dispatched { peer: Place, dispatch: Dispatch, now: Timestamp },
     Idle,
     Expired(usize),
+    Stepped(Stepped),
 }
 
 /// What is remembered of a command that was given away.
@@ -239,6 +253,12 @@ pub struct World {
     pub forged_receipts: BTreeSet<format::Digest>,
     /// Parcels that were taken in: by whom, from whom.
     pub inbox: Vec<(Place, Place, Vec<u8>)>,
+    /// Copies of stores, and sites that were put back to one.
+    pub restorings: Restorings,
+    /// What a step of a ceremony gave.
+    pub answers: Vec<Stepped>,
+    /// Where copies of stores lie.
+    pub folder: PathBuf,
     loot: Vec<Vec<u8>>,
     requests: u64,
     verbose: bool,
@@ -277,6 +297,9 @@ impl World {
             hasty: false,
             forged_receipts: BTreeSet::new(),
             inbox: Vec::new(),
+            restorings: Restorings::default(),
+            answers: Vec::new(),
+            folder: folder.to_owned(),
             loot: Vec::new(),
             requests: 0,
             verbose,
@@ -347,7 +370,7 @@ impl World {
     }
 
     /// Tells something to whoever watches.
-    fn say(&self, what: impl FnOnce() -> String) {
+    pub(crate) fn say(&self, what: impl FnOnce() -> String) {
         if self.verbose {
             println!("{:>4} {} {}", self.step, Timestamp::from_ms(self.now), what());
         }
@@ -402,6 +425,8 @@ impl World {
         self.step += 1;
         self.now += self.rng.i64(1..3000);
         self.misfortune()?;
+        self.restoring()?;
+        self.forged_recovery()?;
         let at = self.rng.usize(..self.plan.sites);
         if self.site(at).node.is_none() {
             if self.now >= self.site(at).up_at {
@@ -688,6 +713,10 @@ impl World {
                 Ok(count) => Effect::Expired(count),
                 Err(refusal) => Effect::Refused(refusal.to_string()),
             },
+            Job::Ceremony(step) => match restoring::perform(node, step, &self.chronicle.orgs, clock) {
+                Ok(stepped) => Effect::Stepped(stepped),
+                Err(refusal) => Effect::Refused(refusal.to_string()),
+            },
         })
     }
 
@@ -808,7 +837,8 @@ impl World {
     /// Notes what became durable.
     fn note(&mut self, at: Place, effect: &Effect, touched: &mut BTreeSet<RecordId>) -> Check {
         match effect {
-            Effect::Acted { act, outcome } => self.note_act(at, act, outcome),
+            Effect::Acted { act, outcome } => self.acts_declared(at, act.word).and_then(|()| self.note_act(at, act, outcome)),
+            Effect::Stepped(stepped) => self.note_step(at, stepped),
             Effect::Answered { answer: Answer::Receipt(bytes), now, message } => {
                 let Some(acceptance) = self.chronicle.received(at, bytes)? else { return Ok(()) };
                 invariants::checkpoint(self, at, &acceptance.receipt.checkpoint)?;
@@ -894,6 +924,12 @@ impl World {
     fn tell(&mut self, at: Place, node: &Node<Faulty>, effect: Effect) -> Check {
         match effect {
             Effect::Nothing | Effect::Idle => Ok(()),
+            Effect::Stepped(stepped) => {
+                self.mark(at, "ceremony");
+                self.say(|| format!("{}: {stepped:?}", self.site(at).org()));
+                self.answers.push(stepped);
+                Ok(())
+            }
             Effect::Refused(why) => {
                 self.mark(at, "refused");
                 self.say(|| format!("{}: refused: {why}", self.site(at).org()));
@@ -986,6 +1022,7 @@ impl World {
         };
         let to = Recipient::Organisation(self.chronicle.org(peer).clone());
         let Ok(envelope) = sealed.hand_to(&to) else { return broken(1, "a parcel was released to another peer") };
+        self.sends_settled(at, peer)?;
         self.coverage.act("dispatch");
         self.mark(at, "dispatch");
         self.requests += 1;

@@ -37,7 +37,7 @@ fn every_vector_is_accepted_or_refused_as_its_index_says() {
             results.entry(folder.to_owned()).or_default().insert(case.result.clone());
         }
     }
-    for folder in ["card", "agreement", "withdrawal", "record", "parcel", "receipt", "notice"] {
+    for folder in ["card", "agreement", "withdrawal", "record", "parcel", "receipt", "notice", "inquiry", "account", "recovery"] {
         for result in ["accept", "too-large", "bad-encoding", "unknown-organisation", "bad-signature", "bad-json"] {
             assert!(results[folder].contains(result), "{folder} has no vector for {result}");
         }
@@ -62,13 +62,16 @@ fn the_files_are_what_the_generator_writes() {
 }
 
 /// An accepted vector of each sort: folder and name.
-const SOUND: [(&str, &str); 14] = [
+const SOUND: [(&str, &str); 18] = [
     ("card", "se-sapo"),
     ("agreement", "plain"),
     ("withdrawal", "plain"),
     ("record", "plain"),
     ("receipt", "plain"),
     ("notice", "plain"),
+    ("inquiry", "plain"),
+    ("account", "plain"),
+    ("recovery", "plain"),
     ("parcel", "plain"),
     ("parcel", "first"),
     ("parcel", "item-record"),
@@ -76,6 +79,7 @@ const SOUND: [(&str, &str); 14] = [
     ("parcel", "item-agreement"),
     ("parcel", "item-withdrawal"),
     ("parcel", "item-notice"),
+    ("parcel", "item-returned"),
     ("seal", "plain"),
 ];
 

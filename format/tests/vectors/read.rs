@@ -16,6 +16,7 @@ use samverkan_format::marking::Marking;
 use samverkan_format::parcel::{self, Item, ParcelHeader};
 use samverkan_format::receipt::{Notice, Receipt};
 use samverkan_format::record::Header;
+use samverkan_format::recovery::{Account, Inquiry, Recovery};
 use samverkan_format::seal::OpeningKey;
 use samverkan_format::verify::{KeyDirectory, Statement, verify};
 use samverkan_format::{Digest, OrgId};
@@ -106,6 +107,9 @@ pub(crate) fn message(known: &Known, folder: &str, case: &Case, bytes: &[u8]) ->
         }
         ("receipt", _) => statement::<Receipt>(known, case, bytes),
         ("notice", _) => statement::<Notice>(known, case, bytes),
+        ("inquiry", _) => statement::<Inquiry>(known, case, bytes),
+        ("account", _) => statement::<Account>(known, case, bytes),
+        ("recovery", _) => statement::<Recovery>(known, case, bytes),
         ("parcel", Some("header")) => statement::<ParcelHeader>(known, case, bytes),
         ("parcel", Some("parcel")) => {
             let parcel = parcel::read(bytes, known).map_err(|reject| reject.code().to_owned())?;

@@ -14,6 +14,7 @@ use format::merkle::Frontier;
 use format::parcel::Item;
 use format::receipt::{ItemResult, Outcome, Receipt};
 use format::record::Salted;
+use format::recovery::{Account, Ask, Inquiry};
 use format::verify::to_payload;
 use format::{Digest, Timestamp};
 use node::exchange::Answer;
@@ -54,6 +55,7 @@ fn seeds(cast: &Cast) -> Vec<(&'static str, Seeds)> {
         ("stix", vec![("bundle", include_bytes!("../../../format/testdata/stix/made-up-bundle.json").to_vec())]),
         ("answer", vec![("receipt", Answer::Receipt(receipt(cast)).to_bytes()), ("expected", Answer::Expected(7).to_bytes())]),
         ("marking", vec![("two", markings()), ("chosen", (0..24).collect())]),
+        ("recovery", vec![("ask", ask(cast)), ("account", account(cast))]),
         ("proof", vec![("counting", (0..=255).collect())]),
         ("inbound", vec![("nothing", Vec::new()), ("counting", (0..=255).collect())]),
     ]
@@ -84,8 +86,51 @@ fn receipt(cast: &Cast) -> Vec<u8> {
         consistency: Vec::new(),
         cosignature: String::new(),
         received: Timestamp::from_ms(now().as_ms() + 1000),
+        era: None,
     };
     signed(&receipt, &cast.peer)
+}
+
+fn ask(cast: &Cast) -> Vec<u8> {
+    let inquiry = Inquiry {
+        org: cast.peer.org().clone(),
+        to: cast.me.org().clone(),
+        era: now(),
+        checkpoint: note(cast),
+        acknowledged: 0,
+        received: 0,
+        cosigned: None,
+        cosigned_consistency: Vec::new(),
+        receipted_consistency: Vec::new(),
+        parcel_seen: 0,
+        receipt_seen: 0,
+        recovery: None,
+        asked: now(),
+    };
+    let inquiry = Signed::parse(&signed(&inquiry, &cast.peer)).expect("a signed inquiry");
+    Ask { inquiry, recovery: None }.to_bytes()
+}
+
+fn account(cast: &Cast) -> Vec<u8> {
+    let account = Account {
+        org: cast.peer.org().clone(),
+        to: cast.me.org().clone(),
+        inquiry: Digest::of(b"inquiry"),
+        era: None,
+        accepted: false,
+        received: 0,
+        received_digest: Digest::from([0; 32]),
+        acknowledged: 0,
+        acknowledged_digest: Digest::from([0; 32]),
+        parcel_checkpoint: None,
+        parcel_consistency: Vec::new(),
+        receipt_checkpoint: None,
+        receipt_consistency: Vec::new(),
+        seen_in_parcel: Some(note(cast)),
+        seen_in_receipt: None,
+        at: now(),
+    };
+    signed(&account, &cast.peer)
 }
 
 fn markings() -> Vec<u8> {

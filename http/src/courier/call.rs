@@ -16,7 +16,7 @@ use serde::Deserialize;
 
 use super::{Fault, Pace};
 use crate::handle::Handle;
-use crate::peer::{HEARTBEAT, MEDIA_TYPE, PARCELS};
+use crate::peer::{HEARTBEAT, MEDIA_TYPE, PARCELS, RECOVERY};
 use crate::tls::{KeyedCertificate, TlsError, peer_client};
 
 /// The largest answer to a parcel: a receipt with its framing.
@@ -77,6 +77,16 @@ impl Road {
     /// Hands an envelope over and gives the bytes of the answer.
     pub(super) async fn hand_over(&self, envelope: Vec<u8>) -> Result<Vec<u8>, Fault> {
         let request = self.client.post(self.url(PARCELS)?).header(CONTENT_TYPE, MEDIA_TYPE).timeout(self.pace.parcel).body(envelope);
+        let response = request.send().await.map_err(unreached)?;
+        if response.status() != StatusCode::OK {
+            return Err(problem(response).await);
+        }
+        read(response, MAX_ANSWER).await
+    }
+
+    /// Asks the peer what it last saw of this node, and gives the bytes of the answer.
+    pub(super) async fn ask(&self, question: Vec<u8>) -> Result<Vec<u8>, Fault> {
+        let request = self.client.post(self.url(RECOVERY)?).header(CONTENT_TYPE, MEDIA_TYPE).timeout(self.pace.parcel).body(question);
         let response = request.send().await.map_err(unreached)?;
         if response.status() != StatusCode::OK {
             return Err(problem(response).await);

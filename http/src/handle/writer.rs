@@ -12,6 +12,7 @@ use format::OrgId;
 use node::exchange::{Acknowledgement, Answer, Dispatch, Inbound};
 use node::node::Denial;
 use node::ports::{Store, StoreError};
+use node::recovery::{Accounted, Asked, Asking};
 use node::state::Directory;
 use node::{Command, Node, Outcome, Refusal};
 use policy::access::Pass;
@@ -49,6 +50,9 @@ pub(super) enum Job {
     Acknowledge { acknowledgement: Box<Acknowledgement>, reply: Reply<()> },
     Expire { limit: usize, reply: Reply<usize> },
     CatchUp { reply: Option<Reply<()>> },
+    Ask { peer: OrgId, reply: Reply<Option<Asking>> },
+    Account { asked: Box<Asked>, reply: Reply<Vec<u8>> },
+    TakeAccount { accounted: Box<Accounted>, reply: Reply<bool> },
 }
 
 /// An answer that waits for the commit: it is told what was decided, or that it was lost.
@@ -146,7 +150,10 @@ impl<S: Store> Writer<S> {
         let now = (self.shared.clock)();
         match job {
             Job::Execute { pass, command, reply } => {
-                let resumed = if let Command::Resume { peer, .. } = command.as_ref() { Some(peer.clone()) } else { None };
+                let resumed = match command.as_ref() {
+                    Command::Resume { peer, .. } | Command::AcceptRecovery { peer, .. } => Some(peer.clone()),
+                    _ => None,
+                };
                 let decided = self.node.execute(pass, *command, now);
                 if decided.is_ok() {
                     group.resumed.extend(resumed);
@@ -186,6 +193,21 @@ impl<S: Store> Writer<S> {
                 let decided = self.node.catch_up().map_err(Refusal::Store);
                 // What nobody waits for is held too: whether the store is there counts all the same.
                 group.hold(reply.unwrap_or_else(|| oneshot::channel().0), decided);
+            }
+            Job::Ask { peer, reply } => {
+                let decided = self.node.ask(&peer, now);
+                group.hold(reply, decided);
+            }
+            Job::Account { asked, reply } => {
+                let decided = self.node.account(&asked, now);
+                group.hold(reply, decided);
+            }
+            Job::TakeAccount { accounted, reply } => {
+                let from = accounted.from().clone();
+                let decided = self.node.take_account(*accounted, now);
+                // Its parcels go on from where it remembers.
+                group.senders.push((from, false));
+                group.hold(reply, decided);
             }
         }
     }

@@ -1,6 +1,5 @@
 //! Health: that the node answers, for anyone; how it is, for those who may know.
 
-use super::peers::states;
 use super::reply::{Document, View, Well};
 use super::route::Lobby;
 use crate::access::Desk;
@@ -17,7 +16,9 @@ pub(super) async fn document(lobby: Lobby, (): ()) -> Result<Document, Problem> 
 }
 
 pub(super) async fn status(desk: Desk, (): ()) -> Result<View<Status>, Problem> {
-    let (counts, stopped) = desk.read(|reader| Ok((reader.counts()?, states(reader)?.values().filter(|row| row.suspicion.is_some()).count()))).await?;
+    let (counts, opening) = desk.read(|reader| Ok((reader.counts()?, reader.opening()?))).await?;
+    let stopped = opening.peers.iter().filter(|row| row.suspicion.is_some()).count();
+    let restored = opening.recovery.is_some_and(|recovery| recovery.declared.is_none());
     let unreachable = desk.peer_health().values().filter(|health| health.reachable == Some(false)).count();
-    Ok(View(Status::of(desk.identity().org(), desk.now(), counts, unreachable, stopped)))
+    Ok(View(Status::of(desk.identity().org(), desk.now(), counts, unreachable, stopped, restored)))
 }

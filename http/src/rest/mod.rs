@@ -18,6 +18,7 @@ mod organisations;
 mod parcels;
 mod peers;
 mod records;
+mod recovery;
 mod reply;
 mod route;
 mod router;

@@ -6,14 +6,14 @@
 use std::sync::Arc;
 
 use policy::access::Permission::{
-    AnswerConsent, ApproveRecord, AskConsent, CarryFiles, DraftRecord, ManageDirectory, ManageHouseRules, ManageMembers, ManageOwnTokens, PassOn,
-    ProposeAgreement, ReadAgreements, ReadDirectory, ReadHealth, ReadHouseRules, ReadLedger, ReadRecord, ReadRelation, Recall, ReleaseRecord, SearchRecords,
-    SignAgreement, SubmitRecord, WhoHas, WithdrawAgreement,
+    AnswerConsent, ApproveRecord, ApproveRecovery, AskConsent, BackUp, CarryFiles, DraftRecord, ManageDirectory, ManageHouseRules, ManageMembers,
+    ManageOwnTokens, PassOn, ProposeAgreement, ReadAgreements, ReadDirectory, ReadHealth, ReadHouseRules, ReadLedger, ReadRecord, ReadRelation, Recall,
+    ReleaseRecord, SearchRecords, SignAgreement, SubmitRecord, WhoHas, WithdrawAgreement,
 };
 
 use super::route::Routes;
 use super::route::Verb::{Delete, Get, Patch, Post, Put};
-use super::{agreements, drafts, health, house_rules, ledger, members, organisations, parcels, peers, records, session, tokens};
+use super::{agreements, drafts, health, house_rules, ledger, members, organisations, parcels, peers, records, recovery, session, tokens};
 use crate::access::Gate;
 
 #[rustfmt::skip]
@@ -79,5 +79,9 @@ pub(super) fn routes(gate: Arc<Gate>) -> Routes {
         .route(Post,   "/peers/{organisation}/parcels", CarryFiles,       parcels::carry_out::parcels, "Writes parcels for an organisation to a bundle")
         .route(Get,    "/peers/{organisation}/answers", CarryFiles,       parcels::carry_out::answers, "Writes the answers to an organisation's parcels to a bundle")
         .route(Post,   "/parcels",                      CarryFiles,       parcels::carry_in::carry_in, "Takes in what is in a bundle")
+        .route(Post,   "/peers/{organisation}/recovery", ManageDirectory, peers::accept,             "Accepts that an organisation's node was restored from a backup")
+        .route(Get,    "/recovery",                     ReadRelation,     recovery::show,            "Shows how this node's own recovery from a backup stands")
+        .route(Post,   "/recovery/approval",            ApproveRecovery,  recovery::approve,         "Approves that this node, restored from a backup, goes on")
+        .route(Post,   "/backups",                      BackUp,           recovery::back_up,         "Notes that a backup is about to be made")
         .route(Get,    "/status",                       ReadHealth,       health::status,            "Shows how the node is, in numbers")
 }

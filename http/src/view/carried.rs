@@ -194,5 +194,6 @@ pub(crate) const fn stopped(why: Why) -> Option<&'static str> {
         Why::Fork => Some("fork"),
         Why::RolledBack => Some("rolled-back"),
         Why::SplitLedger => Some("split-ledger"),
+        Why::Restored => Some("restored"),
     }
 }

@@ -12,6 +12,7 @@ pub mod member;
 pub mod organisation;
 pub mod peer;
 pub mod record;
+pub mod recovery;
 pub(crate) mod words;
 
 use format::agreement::Text;

@@ -6,6 +6,7 @@ use node::rows::PeerRow;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::recovery::PendingRecovery;
 use super::words;
 use crate::handle::PeerHealth;
 
@@ -41,10 +42,13 @@ pub struct PeerView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = words::suspicion, required = false)]
     pub suspicion: Option<&'static str>,
+    /// Its recovery from a backup, where one waits for a person here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recovery: Option<PendingRecovery>,
 }
 
 impl PeerView {
-    pub(crate) fn of(org: &OrgId, row: Option<&PeerRow>, waiting: u64, health: Option<&PeerHealth>) -> Self {
+    pub(crate) fn of(org: &OrgId, row: Option<&PeerRow>, waiting: u64, health: Option<&PeerHealth>, recovery: Option<PendingRecovery>) -> Self {
         Self {
             org: org.to_string(),
             waiting,
@@ -55,6 +59,7 @@ impl PeerView {
             last_receipt: health.and_then(|health| health.last_receipt).map(|at| at.to_string()),
             failed_tries: health.map_or(0, |health| health.retries),
             suspicion: row.and_then(|row| row.suspicion).map(|suspicion| suspicion.as_str()),
+            recovery,
         }
     }
 }
@@ -88,10 +93,12 @@ pub struct Status {
     pub unreachable: usize,
     /// Organisations with which exchange is stopped until a person has looked.
     pub stopped: usize,
+    /// Whether the node was restored from a backup and is open for reading alone, until two members approve that it goes on.
+    pub restored: bool,
 }
 
 impl Status {
-    pub(crate) fn of(organisation: &OrgId, now: format::Timestamp, counts: Counts, unreachable: usize, stopped: usize) -> Self {
+    pub(crate) fn of(organisation: &OrgId, now: format::Timestamp, counts: Counts, unreachable: usize, stopped: usize, restored: bool) -> Self {
         Self {
             organisation: organisation.to_string(),
             now: now.to_string(),
@@ -101,6 +108,7 @@ impl Status {
             parcels: counts.parcels,
             unreachable,
             stopped,
+            restored,
         }
     }
 }

@@ -21,8 +21,8 @@ use crate::ports::Store;
 use crate::rows::{Change, Outgoing, StatementKind, StatementRow};
 
 /// Key under which one party's signature is kept: many sign the same bytes.
-fn signature_key(signed: &Signed) -> Digest {
-    Digest::of_parts(&[signed.digest().as_bytes(), signed.signer().as_str().as_bytes()])
+pub(crate) fn signature_key(digest: &Digest, signer: &OrgId) -> Digest {
+    Digest::of_parts(&[digest.as_bytes(), signer.as_str().as_bytes()])
 }
 
 fn name(agreement: &Agreement) -> AgreementRef {
@@ -133,7 +133,7 @@ impl<S: Store> Node<S> {
     /// Keeps a signature, and queues it for the other parties unless it came from one of them.
     fn keep_signature(&self, signed: &Verified<Agreement>, from: Option<&OrgId>, plan: &mut Plan, now: Timestamp) {
         let named = name(signed);
-        let key = signature_key(signed.signed());
+        let key = signature_key(&signed.digest(), signed.signer());
         plan.event(Event::AgreementSigned { agreement: named.id, version: named.version, party: signed.signer().clone() });
         plan.change(Change::Statement(StatementRow {
             kind: StatementKind::Agreement,

@@ -180,6 +180,7 @@ impl<S: Store> Node<S> {
 
     pub(crate) fn pass_on(&self, record: &RecordId, to: &OrgId, now: Timestamp) -> Result<(Outcome, Plan), Refusal> {
         let row = self.received(record)?;
+        self.check_open(&row)?;
         let header = header_of(&row)?;
         let grant = grant(&self.store, &self.me, &row, to, now)?;
         let weighing = Weighing { directory: &self.state.directory, me: self.me.org(), house: self.house.as_ref(), now };

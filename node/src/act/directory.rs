@@ -10,14 +10,14 @@ use crate::entry::Event;
 use crate::exchange::CARRIED_WINDOW;
 use crate::node::{Node, Plan};
 use crate::ports::Store;
-use crate::rows::{Change, MemberRow, StatementKind, StatementRow};
+use crate::rows::{Change, MemberRow, StatementKind, StatementRow, Suspicion};
 
-pub(super) fn invalid(what: &'static str, why: impl ToString) -> Refusal {
+pub(crate) fn invalid(what: &'static str, why: impl ToString) -> Refusal {
     Refusal::Invalid { what, why: why.to_string() }
 }
 
 /// It does not fit the state things are in; said in Swedish and in English.
-pub(super) fn wrong_state(sv: impl Into<String>, en: impl Into<String>) -> Refusal {
+pub(crate) fn wrong_state(sv: impl Into<String>, en: impl Into<String>) -> Refusal {
     Refusal::WrongState(Text { sv: sv.into(), en: en.into() })
 }
 
@@ -55,6 +55,7 @@ impl<S: Store> Node<S> {
         let mut plan = Plan::default();
         plan.event(Event::CardImported { org: card.org.clone(), serial: card.serial, fingerprint });
         plan.change(Change::Statement(card_row(&card, now)));
+        self.new_peer(&card.org, &mut plan);
         Ok((Outcome::Done, plan))
     }
 
@@ -82,6 +83,12 @@ impl<S: Store> Node<S> {
         let mut state = self.state.peer(peer);
         if state.suspicion.is_none() {
             return Err(wrong_state(format!("utbytet med {peer} är inte stoppat"), format!("exchange with {peer} is not stopped")));
+        }
+        if state.suspicion == Some(Suspicion::Restored) {
+            return Err(wrong_state(
+                format!("den här noden återställdes från en säkerhetskopia: utbytet fortsätter när {peer} har godtagit återställningen"),
+                format!("this node was restored from a backup: exchange goes on when {peer} has accepted its recovery"),
+            ));
         }
         state.suspicion = None;
         if from != state.received + 1 {

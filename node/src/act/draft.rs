@@ -52,6 +52,7 @@ impl<S: Store> Node<S> {
                 format!("{number} was recalled, or its retention has ended: write a new record"),
             ));
         }
+        self.check_settled(latest)?;
         if input.content.reason.as_deref().unwrap_or_default().trim().is_empty() {
             return Err(invalid("reason", "a correction says why"));
         }

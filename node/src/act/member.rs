@@ -20,6 +20,12 @@ fn words(roles: &BTreeSet<Role>) -> BTreeSet<String> {
 }
 
 impl<S: Store> Node<S> {
+    pub(crate) fn back_up(key: Digest) -> (Outcome, Plan) {
+        let mut plan = Plan::default();
+        plan.event(Event::BackedUp { key });
+        (Outcome::Done, plan)
+    }
+
     pub(crate) fn add_member(&self, id: String, name: String, roles: BTreeSet<Role>, password: String) -> Result<(Outcome, Plan), Refusal> {
         let grammar = (2..=40).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b".-".contains(&b));
         if !grammar {

@@ -3,6 +3,7 @@
 use format::RecordId;
 use policy::access::{Pass, Permission};
 
+use super::directory::wrong_state;
 use crate::command::{Outcome, RecordView, Refusal};
 use crate::entry::Event;
 use crate::node::{Node, Plan};
@@ -19,6 +20,7 @@ fn to_member<T>(pass: &Pass, value: T) -> Released<T> {
 impl<S: Store> Node<S> {
     pub(crate) fn open_record(&self, pass: &Pass, record: &RecordId) -> Result<(Outcome, Plan), Refusal> {
         let row = self.readable(pass, record)?;
+        self.check_open(&row)?;
         let mut plan = Plan::default();
         if !planted(Bug::OpenedUnwritten) {
             plan.event(Event::Opened { record: *record, purpose: pass.purpose().cloned() });
@@ -29,6 +31,7 @@ impl<S: Store> Node<S> {
 
     pub(crate) fn open_piece(&self, pass: &Pass, record: &RecordId, attachment: u32, index: u64) -> Result<(Outcome, Plan), Refusal> {
         let row = self.readable(pass, record)?;
+        self.check_open(&row)?;
         let missing = || Refusal::NotFound { what: "piece of an attachment", name: format!("{attachment}/{index}") };
         let content = self.store.content(record)?.ok_or_else(missing)?;
         let piece = self.store.piece(&(row.number.clone(), row.version), attachment, index)?.ok_or_else(missing)?;
@@ -78,8 +81,23 @@ impl<S: Store> Node<S> {
         row.ok_or_else(|| Refusal::NotFound { what: "record", name: record.to_string() })
     }
 
+    /// Whether a record stays closed: it came from a peer that has not yet said what it took back since the backup.
+    pub(crate) fn closed(&self, row: &RecordRow) -> bool {
+        row.stage == Stage::Received && row.from.as_ref().is_some_and(|from| self.state.awaits(from))
+    }
+
+    pub(crate) fn check_open(&self, row: &RecordRow) -> Result<(), Refusal> {
+        if !self.closed(row) {
+            return Ok(());
+        }
+        Err(wrong_state(
+            format!("{} kan ha återkallats efter säkerhetskopian: den öppnas när utbytet med den som lämnade den fortsätter", row.number),
+            format!("{} may have been recalled after the backup: it is opened when exchange with whoever handed it over goes on", row.number),
+        ))
+    }
+
     fn view(&self, row: RecordRow) -> Result<RecordView, Refusal> {
-        let content = self.store.content(&row.id)?;
+        let content = if self.closed(&row) { None } else { self.store.content(&row.id)? };
         let content = content.map(|sealed| self.me.vault.open(Part::Content(&row.number, row.version), &sealed)).transpose()?;
         Ok(RecordView { row, content })
     }

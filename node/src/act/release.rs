@@ -108,6 +108,7 @@ impl<S: Store> Node<S> {
                 format!("{} is not an approved record of {}", row.number, self.me.org()),
             ));
         }
+        self.check_settled(&row)?;
         let header = header_of(&row)?;
         let (permitted, refused) = self.weigh_audience(&row, &header, now)?;
         if permitted.is_empty() {

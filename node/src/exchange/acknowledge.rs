@@ -94,6 +94,10 @@ impl Acknowledgement {
 impl<S: Store> Node<S> {
     pub(crate) fn decide_acknowledge(&mut self, acknowledgement: Acknowledgement, now: Timestamp) -> Result<Plan, Refusal> {
         let state = self.state.peer(&acknowledgement.from);
+        if state.suspicion.is_some() {
+            // What is still on its way says nothing before a person has looked, and comes again after that.
+            return Ok(Plan::default());
+        }
         match acknowledgement.answer {
             Verdict::Receipt(receipt) => self.take_receipt(state, &receipt, now),
             // Asking for less than it confirmed means that it forgot; for more, that a parcel is still on its way.
@@ -135,6 +139,13 @@ impl<S: Store> Node<S> {
 
     fn take_receipt(&mut self, mut state: PeerRow, receipt: &Verified<Receipt>, now: Timestamp) -> Result<Plan, Refusal> {
         let sequence = receipt.sequence;
+        if receipt.era < state.era && !planted(Bug::EraIgnored) {
+            // Given before the peer was restored, and lost with what it confirmed.
+            return Ok(Plan::default());
+        }
+        if receipt.era > state.era {
+            return Ok(stop(state, Suspicion::RolledBack));
+        }
         if receipt.sender != *self.me.org() || sequence > state.sent {
             return Ok(stop(state, Suspicion::Fork));
         }

@@ -50,6 +50,7 @@ pub fn seal_answer(
         Answer::Stopped(Suspicion::Fork) => Some(Why::Fork),
         Answer::Stopped(Suspicion::RolledBack) => Some(Why::RolledBack),
         Answer::Stopped(Suspicion::SplitLedger) => Some(Why::SplitLedger),
+        Answer::Stopped(Suspicion::Restored) => Some(Why::Restored),
     };
     let (kind, message) = match (answer, why) {
         (Answer::Receipt(receipt), _) => (RECEIPT, receipt.clone()),

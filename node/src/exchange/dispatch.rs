@@ -143,6 +143,10 @@ fn item_bytes(reader: &dyn Reader, me: &Identity, what: &Outgoing, peer: &OrgId,
         },
         Outgoing::Attachment { record, attachment, next } => piece_item(reader, me, record, *attachment, *next)?,
         Outgoing::Statement(kind, digest) => statement_item(reader, *kind, digest)?,
+        Outgoing::Returned(id) => match reader.record(id)? {
+            Some(row) => returned_item(reader, me, &row)?,
+            None => None,
+        },
     };
     Ok(item.map(|item| item.to_bytes()))
 }
@@ -158,6 +162,13 @@ fn record_item(reader: &dyn Reader, me: &Identity, header: &Header, row: &Record
         crate::act::consent::evidence(reader, me, row, peer, now)?
     };
     Ok(Some(Item::Record { signed: Box::new(signed), content, evidence: Box::new(evidence) }))
+}
+
+/// A record as it is given back to its originator: with its content, where that is still here.
+fn returned_item(reader: &dyn Reader, me: &Identity, row: &RecordRow) -> StoreResult<Option<Item>> {
+    let Some(signed) = signed_record(row) else { return Ok(None) };
+    let content = reader.content(&row.id)?.map(|sealed| me.vault.open(Part::Content(&row.number, row.version), &sealed)).transpose()?;
+    Ok(Some(Item::Returned { signed: Box::new(signed), content }))
 }
 
 fn piece_item(reader: &dyn Reader, me: &Identity, record: &RecordId, attachment: u32, index: u64) -> StoreResult<Option<Item>> {
@@ -180,7 +191,7 @@ fn statement_item(reader: &dyn Reader, kind: ItemKind, digest: &Digest) -> Store
         ItemKind::Agreement => StatementKind::Agreement,
         ItemKind::Withdrawal => StatementKind::Withdrawal,
         ItemKind::Notice => StatementKind::Notice,
-        ItemKind::Record | ItemKind::Piece => return Ok(None),
+        ItemKind::Record | ItemKind::Piece | ItemKind::Returned => return Ok(None),
     };
     let Some(row) = reader.statement(stored, digest)? else {
         return Ok(None);
@@ -287,6 +298,7 @@ impl<S: Store> Node<S> {
             seen: state.shown_size,
             consistency: self.consistency(state.shown_size, size)?,
             items: items.iter().map(|item: &ParcelItem| item.named).collect(),
+            era: self.state.era(),
         };
         let header = verify::state(&header, &self.me.keys).map_err(|e| Refusal::Invalid { what: "parcel header", why: e.to_string() })?;
         for item in &items {
@@ -313,7 +325,7 @@ impl<S: Store> Node<S> {
         let mut record = match self.may_leave(&row.what, peer, now)? {
             Ok(record) => record,
             Err(reasons) => {
-                self.hold_back(&row.what, peer, reasons, plan, now);
+                self.hold_back(&row.what, peer, reasons, plan, now)?;
                 plan.change(Change::Requeue(peer.clone(), row.position, None));
                 return Ok(items);
             }
@@ -328,7 +340,7 @@ impl<S: Store> Node<S> {
             let Some(bytes) = read else {
                 // An attachment ends where there is no further piece; anything else whose bytes are gone is held back.
                 if !matches!(what, Outgoing::Attachment { .. }) {
-                    self.hold_back(&what, peer, ["removed".to_owned()].into(), plan, now);
+                    self.hold_back(&what, peer, ["removed".to_owned()].into(), plan, now)?;
                 }
                 break;
             };
@@ -337,6 +349,7 @@ impl<S: Store> Node<S> {
                 Outgoing::Record(_) => ItemKind::Record,
                 Outgoing::Attachment { .. } => ItemKind::Piece,
                 Outgoing::Statement(kind, _) => *kind,
+                Outgoing::Returned(_) => ItemKind::Returned,
             };
             items.push((ParcelItem { named: ItemRef { kind, digest: Digest::of(&bytes) }, what: what.clone() }, bytes));
             if let Outgoing::Attachment { record, attachment, next } = what {
@@ -358,12 +371,24 @@ impl<S: Store> Node<S> {
             return Ok(Ok(None));
         }
         let record = match what {
-            Outgoing::Record(record) | Outgoing::Attachment { record, .. } => record,
+            Outgoing::Record(record) | Outgoing::Attachment { record, .. } | Outgoing::Returned(record) => record,
             Outgoing::Statement(..) => return Ok(Ok(None)),
         };
         let Some(row) = self.store.record(record)? else {
             return Ok(Err(["removed".to_owned()].into()));
         };
+        let own = row.originator == *peer;
+        if matches!(what, Outgoing::Returned(_)) {
+            // INVARIANT: a record is given back to whose it is, and to nobody else.
+            return Ok(if own { Ok(None) } else { Err(["not-theirs".to_owned()].into()) });
+        }
+        if own && matches!(what, Outgoing::Attachment { .. }) {
+            return Ok(Ok(None));
+        }
+        if self.closed(&row) {
+            // It may have been recalled after the backup.
+            return Ok(Err(["not-settled".to_owned()].into()));
+        }
         let header = header_of(&row)?;
         let grant = if header.originator == *self.me.org() { None } else { crate::act::consent::grant(&self.store, &self.me, &row, peer, now)? };
         let weighing = Weighing { directory: &self.state.directory, me: self.me.org(), house: self.house.as_ref(), now };
@@ -390,8 +415,13 @@ impl<S: Store> Node<S> {
         Ok(false)
     }
 
-    fn hold_back(&self, what: &Outgoing, peer: &OrgId, reasons: BTreeSet<String>, plan: &mut Plan, now: Timestamp) {
+    fn hold_back(&self, what: &Outgoing, peer: &OrgId, reasons: BTreeSet<String>, plan: &mut Plan, now: Timestamp) -> StoreResult<()> {
         if let Outgoing::Record(record) = what {
+            let copies = self.store.holdings(record)?;
+            if copies.iter().any(|copy| copy.holder == *peer && copy.via == *self.me.org() && copy.state == HoldingState::Held) {
+                // The peer has said that it has it: what stayed in line after a recovery was once too many.
+                return Ok(());
+            }
             plan.event(Event::HeldBack { record: *record, recipient: peer.clone(), reasons: reasons.clone() });
             plan.change(Change::Holding(HoldingRow {
                 record: *record,
@@ -404,6 +434,7 @@ impl<S: Store> Node<S> {
                 since: now,
             }));
         }
+        Ok(())
     }
 
     fn mark_sent(&self, record: RecordId, peer: &OrgId, sequence: u64, plan: &mut Plan, now: Timestamp) -> Result<(), Refusal> {
@@ -451,10 +482,13 @@ pub(super) fn records_among<'a>(what: impl Iterator<Item = &'a Outgoing>) -> Vec
 }
 
 fn sent_event(parcel: &ParcelRow) -> Event {
-    Event::Sent {
-        peer: parcel.peer.clone(),
-        sequence: parcel.sequence,
-        parcel: parcel.digest,
-        records: records_among(parcel.items.iter().map(|item| &item.what)),
+    let (mut records, mut statements) = (Vec::new(), Vec::new());
+    for item in &parcel.items {
+        match &item.what {
+            Outgoing::Record(id) | Outgoing::Returned(id) => records.push(*id),
+            Outgoing::Statement(_, key) => statements.push(*key),
+            Outgoing::Attachment { .. } => {}
+        }
     }
+    Event::Sent { peer: parcel.peer.clone(), sequence: parcel.sequence, parcel: parcel.digest, records, statements }
 }

@@ -89,6 +89,7 @@ pub(super) enum InboundItem {
     Agreement(Box<Verified<Agreement>>),
     Withdrawal(Box<Verified<Withdrawal>>),
     Notice(Box<Verified<Notice>>),
+    Returned(Box<Verified<Header>>, Option<Salted>),
 }
 
 impl InboundItem {
@@ -153,6 +154,13 @@ fn verify_item(named: &ItemRef, bytes: &[u8], verifier: &mut Verifier<'_, Direct
         Item::Agreement(signed) => InboundItem::Agreement(Box::new(verifier.verify_parsed(*signed)?)),
         Item::Withdrawal(signed) => InboundItem::Withdrawal(Box::new(verifier.verify_parsed(*signed)?)),
         Item::Notice(signed) => InboundItem::Notice(Box::new(verifier.verify_parsed(*signed)?)),
+        Item::Returned { signed, content } => {
+            let header: Verified<Header> = verifier.verify_parsed(*signed)?;
+            if let Some(content) = &content {
+                read_content(&header, content)?;
+            }
+            InboundItem::Returned(Box::new(header), content)
+        }
     })
 }
 

@@ -17,6 +17,7 @@ pub use dispatch::{Dispatch, DispatchFault};
 pub(crate) use dispatch::{Leaves, leaf_of};
 pub use inbound::{Inbound, InboundFault, open};
 pub use receive::Answer;
+pub(crate) use receive::{given_key, receipt_key, refuse};
 
 /// How many parcels may be on their way to one peer without a receipt, over a connection that brings it at once.
 pub const WINDOW: u64 = 4;

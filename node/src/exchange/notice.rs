@@ -40,6 +40,15 @@ impl<S: Store> Node<S> {
         if self.store.statement(StatementKind::Notice, &notice.digest())?.is_some() {
             return Ok(Ok(()));
         }
+        if self.state.recovery.is_some() && self.store.record(&notice.record)?.is_none() && !planted(Bug::NoticeForgotten) {
+            // It speaks of something that was lost here and is on its way back: it is taken up when that has come.
+            keep_notice(notice, plan, now);
+            return Ok(Ok(()));
+        }
+        self.apply_notice(notice, from, plan, now)
+    }
+
+    fn apply_notice(&mut self, notice: &Verified<Notice>, from: &OrgId, plan: &mut Plan, now: Timestamp) -> Result<Result<(), BTreeSet<String>>, Refusal> {
         let me = self.me.org().clone();
         let row = self.store.record(&notice.record)?;
         let further = match &row {
@@ -52,9 +61,16 @@ impl<S: Store> Node<S> {
         let copies = self.store.holdings(&notice.record)?;
         // Only somebody to whom the record went from here, or from one of those, can speak of its copy.
         if !copies.iter().any(|copy| copy.holder == notice.holder) && !self.is_concerned(row.as_ref(), &notice.holder)? {
-            return Ok(refuse("not-a-holder"));
+            // That it went to whoever hands in its own notice may have been lost here.
+            if self.state.recovery.is_none() || notice.holder != *from {
+                return Ok(refuse("not-a-holder"));
+            }
+            if let Some(back) = &further {
+                self.notify(notice.record, &notice.originator, State::PassedOn { to: from.clone() }, back, plan, now)?;
+            }
         }
-        let via = copies.iter().find(|copy| copy.holder == notice.holder).map_or_else(|| from.clone(), |copy| copy.via.clone());
+        let unknown = || if notice.holder == *from && self.state.recovery.is_some() { me.clone() } else { from.clone() };
+        let via = copies.iter().find(|copy| copy.holder == notice.holder).map_or_else(unknown, |copy| copy.via.clone());
         let copy = |holder: &OrgId, via: OrgId, state| HoldingRow {
             record: notice.record,
             holder: holder.clone(),
@@ -91,6 +107,24 @@ impl<S: Store> Node<S> {
             plan.change(Change::Queue(further, Outgoing::Statement(ItemKind::Notice, notice.digest())));
         }
         Ok(Ok(()))
+    }
+
+    /// Takes up the notices that came before the record they speak of, which had been lost here.
+    pub(super) fn take_early_notices(&mut self, record: &RecordId, now: Timestamp) -> Result<Plan, Refusal> {
+        let mut plan = Plan::default();
+        if self.store.record(record)?.is_none_or(|row| row.stage < crate::rows::Stage::Released) {
+            return Ok(plan);
+        }
+        for row in self.store.statements_about(StatementKind::Notice, &record.0)? {
+            let directory = std::sync::Arc::clone(self.directory());
+            let Ok(notice) = verify::verify::<Notice>(&row.bytes, directory.as_ref()) else { continue };
+            let known = self.store.holdings(record)?.iter().any(|copy| copy.evidence == Some(notice.digest()));
+            if !known && notice.holder != *self.me.org() {
+                // What it cannot say any more is refused by itself, and nobody waits for an answer.
+                let _judged = self.apply_notice(&notice, &row.org, &mut plan, now)?;
+            }
+        }
+        Ok(plan)
     }
 
     /// Whether some version of the record went to `holder`, or its recall: that concerns all of them, may come before them,

@@ -81,6 +81,12 @@ pub(crate) fn receipt_key(peer: &OrgId, sequence: u64) -> Digest {
     Digest::of_parts(&[peer.as_str().as_bytes(), b"\n", &sequence.to_be_bytes()])
 }
 
+/// Key under which a node keeps a receipt that it gives. After a recovery it may have to give one anew.
+pub(crate) fn given_key(peer: &OrgId, sequence: u64, era: Option<Timestamp>) -> Digest {
+    let key = receipt_key(peer, sequence);
+    era.map_or(key, |era| Digest::of_parts(&[key.as_bytes(), &era.as_ms().to_be_bytes()]))
+}
+
 /// What was decided about one item.
 type Judgement = Result<(), BTreeSet<String>>;
 
@@ -94,6 +100,12 @@ impl<S: Store> Node<S> {
         let mut state = self.state.peer(&from);
         if let Some(why) = state.suspicion {
             return Ok((Answer::Stopped(why), Plan::default()));
+        }
+        if inbound.header.era < state.era && !planted(Bug::EraIgnored) {
+            return self.said_before_recovery(&state, &inbound);
+        }
+        if inbound.header.era > state.era {
+            return Ok(self.suspect(state, Suspicion::RolledBack, &inbound, now));
         }
         let sequence = inbound.header.sequence;
         let again = planted(Bug::DuplicateApplied) && sequence == state.received;
@@ -119,8 +131,13 @@ impl<S: Store> Node<S> {
         for (item, named) in inbound.items.into_iter().zip(named) {
             // Each item is kept before the next is weighed: a recall can follow its record in one parcel.
             let mut plan = Plan::default();
+            let arrived = if let InboundItem::Record(record) = &item { Some(RecordId(record.header.digest())) } else { None };
             outcomes.push(self.take_item(item, &named, &from, &mut plan, now)?);
             self.keep(plan, &actor, now)?;
+            if let Some(record) = arrived.filter(|_| self.state.recovery.is_some()) {
+                let plan = self.take_early_notices(&record, now)?;
+                self.keep(plan, &actor, now)?;
+            }
         }
         let mut plan = Plan::default();
         let (size, root) = (self.state.frontier.size(), self.state.frontier.root());
@@ -135,6 +152,7 @@ impl<S: Store> Node<S> {
             consistency: self.consistency(seen, size)?,
             cosignature: self.cosign(&theirs, now)?,
             received: now,
+            era: self.state.era(),
         };
         let receipt = verify::state(&receipt, &self.me.keys).map_err(|e| Refusal::Invalid { what: "receipt", why: e.to_string() })?;
         let bytes = receipt.signed().to_bytes();
@@ -143,18 +161,27 @@ impl<S: Store> Node<S> {
         state.receipted_size = size;
         state.checkpoint = Some(theirs);
         plan.change(Change::Peer(state));
-        let key = receipt_key(&from, sequence);
+        let key = given_key(&from, sequence, self.state.era());
         plan.change(Change::Statement(StatementRow { kind: StatementKind::ReceiptOut, key, org: from, about: Some(digest), bytes: bytes.clone(), at: now }));
         Ok((Answer::Receipt(bytes), plan))
     }
 
     /// A parcel with a number that was taken in before: the same one, or a fork.
     fn seen_before(&mut self, from: &OrgId, inbound: &Inbound, now: Timestamp) -> Result<(Answer, Plan), Refusal> {
-        let kept = self.store.statement(StatementKind::ReceiptOut, &receipt_key(from, inbound.header.sequence))?;
+        let kept = self.store.statement(StatementKind::ReceiptOut, &given_key(from, inbound.header.sequence, self.state.era()))?;
         match kept {
             Some(row) if row.about == Some(inbound.header.digest()) => Ok((Answer::Receipt(row.bytes), Plan::default())),
+            // What was taken in and lost again: the number is known from the peer's account, the parcel is not.
+            None if self.state.recovery.is_some() => Ok((Answer::Expected(self.state.peer(from).received + 1), Plan::default())),
             _ => Ok(self.suspect(self.state.peer(from), Suspicion::Fork, inbound, now)),
         }
+    }
+
+    /// A parcel that its sender made before it was restored, and that comes late: it changes nothing.
+    fn said_before_recovery(&self, state: &PeerRow, inbound: &Inbound) -> Result<(Answer, Plan), Refusal> {
+        let kept = self.store.statement(StatementKind::ReceiptOut, &given_key(&state.org, inbound.header.sequence, self.state.era()))?;
+        let same = kept.filter(|row| row.about == Some(inbound.header.digest()));
+        Ok((same.map_or(Answer::Expected(state.received + 1), |row| Answer::Receipt(row.bytes)), Plan::default()))
     }
 
     fn suspect(&self, mut state: PeerRow, why: Suspicion, inbound: &Inbound, now: Timestamp) -> (Answer, Plan) {
@@ -209,6 +236,10 @@ impl<S: Store> Node<S> {
             InboundItem::Notice(notice) => {
                 about = Some(notice.record);
                 self.take_notice(&notice, from, plan, now)?
+            }
+            InboundItem::Returned(header, content) => {
+                about = Some(RecordId(header.digest()));
+                self.take_back(&header, content, from, plan, now)?
             }
         };
         Ok(match judgement {
@@ -339,7 +370,8 @@ impl<S: Store> Node<S> {
         let Some(reference) = usize::try_from(attachment).ok().and_then(|n| header.attachments.get(n)) else {
             return Ok(refuse("no-such-attachment"));
         };
-        if row.stage != Stage::Received {
+        let returned = row.originator == *self.me.org() && row.stage == Stage::Released && self.state.recovery.is_some();
+        if row.stage != Stage::Received && !returned {
             return Ok(refuse("not-received"));
         }
         let salted = self.me.vault.open(Part::Content(&row.number, row.version), &content)?;

@@ -16,9 +16,11 @@ pub(super) struct Status {}
 
 pub(super) async fn run(context: &Context, _: &Status) -> Outcome {
     let answer = context.client()?.get(&["status"]).send().await?;
+    let restored = if answer.holds("/restored") { "restored from a backup, and read alone until two members approve: samverkan recovery status" } else { "" };
     context.printer.answer(&answer, || {
         context.printer.fields(&[
             ("Node of", answer.text("/organisation")),
+            ("State", restored.to_owned()),
             ("Its time", time_of(answer.pointer("/now"))),
             ("Records", answer.text("/records")),
             ("Ledger entries", answer.text("/entries")),

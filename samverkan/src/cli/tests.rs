@@ -50,6 +50,7 @@ fn every_verb_teaches_by_example() {
         "samverkan consent",
         "samverkan ledger",
         "samverkan peer",
+        "samverkan recovery",
         "samverkan config",
         "samverkan store",
     ];
@@ -84,6 +85,10 @@ fn the_verbs_are_those_that_are_promised() {
         "ledger",
         "peer",
         "parcels",
+        "recovery-key",
+        "backup",
+        "restore",
+        "recovery",
         "config",
         "store",
         "completions",

@@ -171,6 +171,25 @@ impl Node {
         Ok(Member { secret: text(&answer, "secret"), ..nobody })
     }
 
+    /// The first administrator, logged in.
+    pub(crate) async fn administrator(&self) -> Outcome<Member> {
+        self.log_in("ada", &self.password).await
+    }
+
+    /// Runs a verb of the command line on this node, as a member, and gives its answer.
+    pub(crate) async fn verb(&self, member: Option<&Member>, arguments: &[&str]) -> Outcome<Value> {
+        let mut command = Command::new(PROGRAM);
+        command.arg("--json").args(arguments).arg("--data").arg(&self.data).stdin(Stdio::null());
+        if let Some(member) = member {
+            command.env("SAMVERKAN_TOKEN", &member.secret);
+        }
+        let told = tokio::task::spawn_blocking(move || command.output()).await??;
+        if !told.status.success() {
+            return Err(format!("{arguments:?}: {}", String::from_utf8_lossy(&told.stderr)).into());
+        }
+        Ok(if told.stdout.is_empty() { Value::Null } else { serde_json::from_slice(&told.stdout)? })
+    }
+
     /// Adds a member with these roles and logs in.
     pub(crate) async fn add(&self, member: &str, roles: &[&str]) -> Outcome<Member> {
         let ada = self.log_in("ada", &self.password).await?;
@@ -268,6 +287,11 @@ impl Member {
             length += piece.len() as u64;
         }
         Ok(length)
+    }
+
+    /// The same session over a connection to the node as it runs now.
+    pub(crate) fn again(&self, node: &Node) -> Outcome<Self> {
+        Ok(Self { client: node.client()?, url: node.url.clone(), secret: self.secret.clone() })
     }
 
     async fn send(&self, request: reqwest::RequestBuilder) -> Outcome<Value> {

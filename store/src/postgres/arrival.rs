@@ -136,7 +136,8 @@ impl Postgres {
             "member" => "SELECT count(*) FROM member",
             "credential" => "SELECT count(*) FROM credential",
             "serial" => "SELECT count(*) FROM serial",
-            _ => "SELECT count(*) FROM house_rules",
+            "house_rules" => "SELECT count(*) FROM house_rules",
+            _ => "SELECT count(*) FROM recovery",
         };
         self.wire.first(question, &[], |columns| columns.number()).map(Option::unwrap_or_default)
     }

@@ -13,8 +13,8 @@ use format::record::Kind;
 use format::{Digest, OrgId, RecordId, RecordNumber, Timestamp};
 use node::ports::{Counts, MAX_PAGE, Next, Opening, Reader, RecordQuery, StoreError, StoreResult};
 use node::rows::{
-    ContentRow, CredentialRow, EntryRow, HoldingRow, MemberRow, Outgoing, OutgoingRow, ParcelRow, PeerRow, PieceRow, RecordRow, SeenCheckpoint, Signatures,
-    Stage, StatementKind, StatementRow,
+    ContentRow, CredentialRow, EntryRow, HoldingRow, MemberRow, Outgoing, OutgoingRow, ParcelRow, PeerRow, PieceRow, RecordRow, RecoveryRow, SeenCheckpoint,
+    Signatures, Stage, StatementKind, StatementRow,
 };
 
 use super::Postgres;
@@ -271,7 +271,7 @@ fn count(wire: &Wire, sql: &'static str, values: &[Value<'_>]) -> StoreResult<u6
 fn opening(wire: &Wire) -> StoreResult<Opening> {
     let last = wire.first("SELECT place, at FROM entry ORDER BY place DESC LIMIT 1", &[], |columns| Ok((columns.number::<u64>()?, columns.time()?)))?;
     let sql = "SELECT org, sent, sent_digest, acknowledged, shown_size, receipted_size, received, received_digest, parcel_size, parcel_root, parcel_note,
-                   receipt_size, receipt_root, receipt_note, suspicion
+                   receipt_size, receipt_root, receipt_note, suspicion, era
                FROM peer ORDER BY org";
     Ok(Opening {
         statements: opening_statements(wire, 0)?,
@@ -280,6 +280,7 @@ fn opening(wire: &Wire) -> StoreResult<Opening> {
         last_entry: last.map(|(_, at)| at),
         serials: serials(wire)?,
         house_rules: house_rules(wire)?,
+        recovery: recovery(wire)?,
     })
 }
 
@@ -330,7 +331,7 @@ pub(super) fn statements_after(wire: &Wire, after: i64, limit: usize) -> StoreRe
 /// The state of exchange with some peers.
 pub(super) fn peers(wire: &Wire, orgs: &BTreeSet<OrgId>) -> StoreResult<Vec<PeerRow>> {
     let sql = "SELECT org, sent, sent_digest, acknowledged, shown_size, receipted_size, received, received_digest, parcel_size, parcel_root, parcel_note,
-                   receipt_size, receipt_root, receipt_note, suspicion
+                   receipt_size, receipt_root, receipt_note, suspicion, era
                FROM peer WHERE org = ANY ($1)";
     wire.all(sql, &[Value::Texts(orgs.iter().map(|org| Some(org.as_str().into())).collect())], peer)
 }
@@ -338,6 +339,18 @@ pub(super) fn peers(wire: &Wire, orgs: &BTreeSet<OrgId>) -> StoreResult<Vec<Peer
 pub(super) fn serials(wire: &Wire) -> StoreResult<BTreeMap<i16, u64>> {
     let serials = wire.all("SELECT year, last FROM serial", &[], |columns| Ok((columns.number()?, columns.number()?)))?;
     Ok(serials.into_iter().collect())
+}
+
+pub(super) fn recovery(wire: &Wire) -> StoreResult<Option<RecoveryRow>> {
+    wire.first("SELECT era, size, root, approvals, declared FROM recovery", &[], |columns| {
+        Ok(RecoveryRow {
+            era: columns.time()?,
+            size: columns.number()?,
+            root: columns.array()?,
+            approvals: stored::read_approvals(&columns.string()?)?,
+            declared: columns.optional(Columns::digest)?,
+        })
+    })
 }
 
 pub(super) fn house_rules(wire: &Wire) -> StoreResult<String> {
@@ -427,6 +440,7 @@ fn peer(columns: &mut Columns<'_>) -> StoreResult<PeerRow> {
         checkpoint: seen_checkpoint(columns)?,
         receipt_checkpoint: seen_checkpoint(columns)?,
         suspicion: columns.optional(Columns::code)?,
+        era: columns.optional(Columns::time)?,
     })
 }
 

@@ -53,7 +53,7 @@ impl Written {
                 Change::Requeue(peer, _, None) => *self.queued.entry(peer.clone()).or_default() -= 1,
                 Change::Statement(row) => self.directory |= opens(row.kind),
                 Change::Serial(..) => self.serials = true,
-                Change::HouseRules(_) => self.rules = true,
+                Change::HouseRules(_) | Change::Recovery(_) => self.rules = true,
                 Change::DestroyContent(_) | Change::DiscardDraft(..) => self.destroyed = true,
                 _ => {}
             }
@@ -131,6 +131,7 @@ impl Postgres {
         }
         if rules {
             changes.house_rules = Some(read::house_rules(&self.wire)?);
+            changes.recovery = read::recovery(&self.wire)?;
         }
         Ok(News::Changes(Box::new(changes)))
     }

@@ -9,11 +9,11 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use format::batch::Inclusion;
-use format::{Digest, OrgId, RecordId, RecordNumber};
+use format::{Digest, OrgId, RecordId, RecordNumber, Timestamp};
 use node::ports::{StoreError, StoreResult};
 use node::rows::{
-    Batch, Change, ContentRow, CredentialRow, EntryRow, HoldingRow, MemberRow, Outgoing, ParcelRow, PeerRow, PieceRow, RecordRow, Signatures, Stage,
-    StatementRow,
+    Batch, Change, ContentRow, CredentialRow, EntryRow, HoldingRow, MemberRow, Outgoing, ParcelRow, PeerRow, PieceRow, RecordRow, RecoveryRow, Signatures,
+    Stage, StatementRow,
 };
 
 use super::row::Value;
@@ -161,6 +161,7 @@ fn single(change: &Change) -> StoreResult<Step<'_>> {
             "INSERT INTO serial (year, last) VALUES ($1, $2) ON CONFLICT (year) DO UPDATE SET last = excluded.last",
             [i64::from(*year).into(), integer(*last)?.into()],
         ),
+        Change::Recovery(row) => recovery(row)?,
         Change::HouseRules(rules) => {
             Step::new("INSERT INTO house_rules (one, rules) VALUES (1, $1) ON CONFLICT (one) DO UPDATE SET rules = excluded.rules", [rules.as_str().into()])
         }
@@ -379,13 +380,13 @@ fn parcel(row: &ParcelRow) -> StoreResult<Step<'_>> {
 
 fn peer(row: &PeerRow) -> StoreResult<Step<'_>> {
     let sql = "INSERT INTO peer (org, sent, sent_digest, acknowledged, shown_size, receipted_size, received, received_digest, parcel_size, parcel_root,
-                   parcel_note, receipt_size, receipt_root, receipt_note, suspicion)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+                   parcel_note, receipt_size, receipt_root, receipt_note, suspicion, era)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
                ON CONFLICT (org) DO UPDATE SET sent = excluded.sent, sent_digest = excluded.sent_digest, acknowledged = excluded.acknowledged,
                    shown_size = excluded.shown_size, receipted_size = excluded.receipted_size, received = excluded.received,
                    received_digest = excluded.received_digest, parcel_size = excluded.parcel_size, parcel_root = excluded.parcel_root,
                    parcel_note = excluded.parcel_note, receipt_size = excluded.receipt_size, receipt_root = excluded.receipt_root,
-                   receipt_note = excluded.receipt_note, suspicion = excluded.suspicion";
+                   receipt_note = excluded.receipt_note, suspicion = excluded.suspicion, era = excluded.era";
     let (parcel, receipt) = (row.checkpoint.as_ref(), row.receipt_checkpoint.as_ref());
     let values = [
         (&row.org).into(),
@@ -403,7 +404,18 @@ fn peer(row: &PeerRow) -> StoreResult<Step<'_>> {
         receipt.map(|seen| seen.root.as_slice()).into(),
         receipt.map(|seen| seen.note.as_str()).into(),
         row.suspicion.map(Code::code).into(),
+        row.era.map(Timestamp::as_ms).into(),
     ];
+    Ok(Step::new(sql, values))
+}
+
+fn recovery(row: &RecoveryRow) -> StoreResult<Step<'_>> {
+    let sql = "INSERT INTO recovery (one, era, size, root, approvals, declared) VALUES (1, $1, $2, $3, $4, $5)
+               ON CONFLICT (one) DO UPDATE SET era = excluded.era, size = excluded.size, root = excluded.root, approvals = excluded.approvals,
+                   declared = excluded.declared";
+    let declared = row.declared.as_ref().map(|digest| digest.as_bytes().as_slice());
+    let values =
+        [row.era.as_ms().into(), integer(row.size)?.into(), row.root.as_slice().into(), stored::write_approvals(&row.approvals)?.into(), declared.into()];
     Ok(Step::new(sql, values))
 }
 

@@ -5,6 +5,7 @@
 //! when it returns. The invariant: once SQLite has given up a transaction, nothing is committed until the caller has
 //! taken note of it, and after a failure to write or to synchronise nothing is committed any more.
 
+mod copy;
 mod departure;
 mod open;
 mod read;
@@ -20,6 +21,7 @@ use node::ports::{Store, StoreError, StoreResult};
 use node::rows::Batch;
 use rusqlite::Connection;
 
+pub use copy::copy;
 pub use open::{OpenError, Options};
 use row::fault;
 

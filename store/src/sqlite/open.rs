@@ -190,7 +190,7 @@ fn lock(path: &Path) -> Result<File, OpenError> {
 }
 
 /// Opens a file, and makes one that only its owner may read if there is none.
-fn private_file(path: &Path) -> Result<File, OpenError> {
+pub(super) fn private_file(path: &Path) -> Result<File, OpenError> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
     #[cfg(unix)]
@@ -199,7 +199,7 @@ fn private_file(path: &Path) -> Result<File, OpenError> {
 }
 
 /// What every connection gets: enforced references, no trust in what the file's own schema says, bounded memory.
-fn harden(connection: &Connection, cache_kib: u32) -> rusqlite::Result<()> {
+pub(super) fn harden(connection: &Connection, cache_kib: u32) -> rusqlite::Result<()> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DDL, false)?;

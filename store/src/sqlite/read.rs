@@ -13,8 +13,8 @@ use format::record::Kind;
 use format::{Digest, OrgId, RecordId, RecordNumber, Timestamp};
 use node::ports::{Counts, MAX_PAGE, Opening, Reader, RecordQuery, StoreError, StoreResult};
 use node::rows::{
-    ContentRow, CredentialRow, EntryRow, HoldingRow, MemberRow, Outgoing, OutgoingRow, ParcelRow, PeerRow, PieceRow, RecordRow, SeenCheckpoint, Signatures,
-    Stage, StatementKind, StatementRow,
+    ContentRow, CredentialRow, EntryRow, HoldingRow, MemberRow, Outgoing, OutgoingRow, ParcelRow, PeerRow, PieceRow, RecordRow, RecoveryRow, SeenCheckpoint,
+    Signatures, Stage, StatementKind, StatementRow,
 };
 use rusqlite::{Connection, named_params, params};
 
@@ -288,7 +288,7 @@ fn count(connection: &Connection, sql: &str, values: impl rusqlite::Params) -> S
 }
 
 const PEER: &str = "SELECT org, sent, sent_digest, acknowledged, shown_size, receipted_size, received, received_digest, parcel_size, parcel_root, parcel_note,
-    receipt_size, receipt_root, receipt_note, suspicion FROM peer";
+    receipt_size, receipt_root, receipt_note, suspicion, era FROM peer";
 
 fn opening(connection: &Connection) -> StoreResult<Opening> {
     let last = first(connection, "SELECT place, at FROM entry ORDER BY place DESC LIMIT 1", [], |columns| Ok((columns.number::<u64>()?, columns.time()?)))?;
@@ -305,6 +305,7 @@ fn opening(connection: &Connection) -> StoreResult<Opening> {
         last_entry: last.map(|(_, at)| at),
         serials: serials.into_iter().collect(),
         house_rules: first(connection, "SELECT rules FROM house_rules", [], |columns| columns.string())?.unwrap_or_default(),
+        recovery: first(connection, "SELECT era, size, root, approvals, declared FROM recovery", [], recovery)?,
     })
 }
 
@@ -379,6 +380,17 @@ fn peer(columns: &mut Columns<'_>) -> StoreResult<PeerRow> {
         checkpoint: seen_checkpoint(columns)?,
         receipt_checkpoint: seen_checkpoint(columns)?,
         suspicion: columns.optional(Columns::code)?,
+        era: columns.optional(Columns::time)?,
+    })
+}
+
+fn recovery(columns: &mut Columns<'_>) -> StoreResult<RecoveryRow> {
+    Ok(RecoveryRow {
+        era: columns.time()?,
+        size: columns.number()?,
+        root: columns.array()?,
+        approvals: stored::read_approvals(columns.text()?)?,
+        declared: columns.optional(Columns::digest)?,
     })
 }
 

@@ -9,11 +9,11 @@ use std::collections::BTreeSet;
 
 use format::batch::Inclusion;
 use format::merkle::Hash;
-use format::{Digest, OrgId, RecordId, RecordNumber};
+use format::{Digest, OrgId, RecordId, RecordNumber, Timestamp};
 use node::ports::{StoreError, StoreResult};
 use node::rows::{
-    Batch, Change, ContentRow, CredentialRow, EntryRow, HoldingRow, MemberRow, Outgoing, ParcelRow, PeerRow, PieceRow, RecordRow, Signatures, Stage,
-    StatementRow,
+    Batch, Change, ContentRow, CredentialRow, EntryRow, HoldingRow, MemberRow, Outgoing, ParcelRow, PeerRow, PieceRow, RecordRow, RecoveryRow, Signatures,
+    Stage, StatementRow,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -80,6 +80,7 @@ impl Writing<'_> {
             Change::RevokeCredential(hash) => self.run("DELETE FROM credential WHERE hash = ?1", [hash.as_bytes()]),
             Change::RevokeCredentials(member) => self.run("DELETE FROM credential WHERE member = ?1", [member]),
             Change::Serial(year, last) => self.run("REPLACE INTO serial (year, last) VALUES (?1, ?2)", params![year, integer(*last)?]),
+            Change::Recovery(row) => self.recovery(row),
             Change::HouseRules(rules) => self.run("REPLACE INTO house_rules (one, rules) VALUES (1, ?1)", [rules]),
         }
     }
@@ -357,8 +358,8 @@ impl Writing<'_> {
         let (parcel, receipt) = (row.checkpoint.as_ref(), row.receipt_checkpoint.as_ref());
         self.run(
             "REPLACE INTO peer (org, sent, sent_digest, acknowledged, shown_size, receipted_size, received, received_digest, parcel_size, parcel_root,
-                 parcel_note, receipt_size, receipt_root, receipt_note, suspicion)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+                 parcel_note, receipt_size, receipt_root, receipt_note, suspicion, era)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
             params![
                 row.org.as_str(),
                 integer(row.sent)?,
@@ -375,7 +376,15 @@ impl Writing<'_> {
                 receipt.map(|seen| seen.root),
                 receipt.map(|seen| &seen.note),
                 row.suspicion.map(Code::code),
+                row.era.map(Timestamp::as_ms),
             ],
+        )
+    }
+
+    fn recovery(&self, row: &RecoveryRow) -> StoreResult<()> {
+        self.run(
+            "REPLACE INTO recovery (one, era, size, root, approvals, declared) VALUES (1, ?1, ?2, ?3, ?4, ?5)",
+            params![row.era.as_ms(), integer(row.size)?, row.root, stored::write_approvals(&row.approvals)?, row.declared.as_ref().map(Digest::as_bytes)],
         )
     }
 

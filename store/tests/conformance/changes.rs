@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use format::parcel::{ItemKind, ItemRef};
 use format::record::Kind;
+use format::{RecordId, Timestamp};
 use node::ports::{RecordQuery, StoreError};
 use node::rows::{
-    Change, Condition, HoldingState, Outgoing, OutgoingRow, ParcelItem, ParcelRow, PeerRow, RecordRow, SeenCheckpoint, Stage, StatementKind, Suspicion,
+    Change, Condition, HoldingState, Outgoing, OutgoingRow, ParcelItem, ParcelRow, PeerRow, RecordRow, RecoveryRow, SeenCheckpoint, Stage, StatementKind,
+    Suspicion,
 };
 use policy::access::Role;
 
@@ -279,8 +281,9 @@ pub(crate) fn copies_are_kept_by_holder_and_way(place: &dyn Place) {
 pub(crate) fn queues_keep_their_order(place: &dyn Place) {
     let mut desk = Desk::new(place.open());
     let (pst, pet) = (org("no-pst"), org("dk-pet"));
-    let kinds = [ItemKind::Record, ItemKind::Piece, ItemKind::Agreement, ItemKind::Withdrawal, ItemKind::Notice];
+    let kinds = [ItemKind::Record, ItemKind::Piece, ItemKind::Agreement, ItemKind::Withdrawal, ItemKind::Notice, ItemKind::Returned];
     let mut waiting = vec![Outgoing::Record(id(1)), attachment(1, 0)];
+    waiting.push(Outgoing::Returned(RecordId(digest(9))));
     waiting.extend(kinds.into_iter().zip(0..).map(|(kind, n)| Outgoing::Statement(kind, digest(n))));
     for what in &waiting {
         desk.act(vec![Change::Queue(pst.clone(), what.clone()), Change::Queue(pet.clone(), Outgoing::Record(id(2)))]);
@@ -292,7 +295,7 @@ pub(crate) fn queues_keep_their_order(place: &dyn Place) {
     assert!(rows.windows(2).all(|two| two[0].position < two[1].position));
     assert_eq!(desk.read().outgoing(&pst, 3).unwrap(), rows[..3]);
     assert_eq!(desk.read().outgoing(&pst, 0).unwrap(), []);
-    assert_eq!(desk.read().outgoing_count(&pst).unwrap(), 7);
+    assert_eq!(desk.read().outgoing_count(&pst).unwrap(), 9);
 
     // A row that is replaced keeps its place; one that is removed leaves the others where they are.
     desk.act(vec![Change::Requeue(pst.clone(), rows[1].position, Some(attachment(1, 17))), Change::Requeue(pst.clone(), rows[0].position, None)]);
@@ -303,8 +306,8 @@ pub(crate) fn queues_keep_their_order(place: &dyn Place) {
     desk.commit();
     assert_eq!(content(&queue(&desk)), waiting);
     assert_eq!(queue(&desk)[0].position, rows[1].position);
-    assert_eq!(desk.read().outgoing_count(&pet).unwrap(), 7);
-    assert_eq!(desk.read().counts().unwrap().outgoing, 14);
+    assert_eq!(desk.read().outgoing_count(&pet).unwrap(), 9);
+    assert_eq!(desk.read().counts().unwrap().outgoing, 18);
 
     fails(&mut desk, Change::Requeue(pst.clone(), rows[0].position, None));
     fails(&mut desk, Change::Requeue(org("fi-supo"), rows[1].position, None));
@@ -348,8 +351,8 @@ pub(crate) fn parcels_stay_until_they_have_receipts(place: &dyn Place) {
 pub(crate) fn peers_are_replaced(place: &dyn Place) {
     let mut desk = Desk::new(place.open());
     let seen = |n| Some(SeenCheckpoint { size: n, root: *digest(n).as_bytes(), note: format!("no-pst/ledger\n{n}\n") });
-    let suspicions = [Some(Suspicion::Fork), Some(Suspicion::RolledBack), Some(Suspicion::SplitLedger), None];
-    let mut rows: Vec<PeerRow> = ["uk-mi5", "dk-pet", "no-pst", "fi-supo"]
+    let suspicions = [Some(Suspicion::Fork), Some(Suspicion::RolledBack), Some(Suspicion::SplitLedger), Some(Suspicion::Restored), None];
+    let mut rows: Vec<PeerRow> = ["uk-mi5", "dk-pet", "no-pst", "fi-supo", "de-bka"]
         .iter()
         .zip(suspicions)
         .zip(1..)
@@ -364,6 +367,7 @@ pub(crate) fn peers_are_replaced(place: &dyn Place) {
             checkpoint: if n % 2 == 0 { seen(n) } else { None },
             receipt_checkpoint: if n > 2 { seen(n + 7) } else { None },
             suspicion,
+            era: (n > 2).then(|| Timestamp::from_ms(1_000_000 + i64::try_from(n).unwrap())),
             ..PeerRow::new(org(peer))
         })
         .collect();
@@ -455,4 +459,16 @@ pub(crate) fn serials_and_house_rules_come_back(place: &dyn Place) {
     assert_eq!(rules(&desk), "forbid (principal, action, resource);");
     desk.act(vec![Change::HouseRules(String::new())]);
     assert_eq!(rules(&desk), "");
+}
+
+pub(crate) fn a_recovery_comes_back(place: &dyn Place) {
+    let mut desk = Desk::new(place.open());
+    assert_eq!(desk.read().opening().unwrap().recovery, None);
+    let first = RecoveryRow { era: Timestamp::from_ms(7), size: 3, root: *digest(1).as_bytes(), approvals: Vec::new(), declared: None };
+    desk.act(vec![Change::Recovery(first.clone())]);
+    assert_eq!(desk.read().opening().unwrap().recovery, Some(first.clone()));
+    let later = RecoveryRow { approvals: vec![("rolf".to_owned(), 4), ("ruth".to_owned(), 9)], declared: Some(digest(2)), ..first };
+    desk.act(vec![Change::Recovery(later.clone())]);
+    desk.commit();
+    assert_eq!(desk.read().opening().unwrap().recovery, Some(later));
 }

@@ -65,6 +65,7 @@ fn sound(scene: &mut Scene, envelope: &[u8]) -> Receipt {
         consistency: Vec::new(),
         cosignature: shown.cosign(&me.ledger_name(), me.keys.ed25519(), scene.now).unwrap(),
         received: scene.now,
+        era: None,
     }
 }
 

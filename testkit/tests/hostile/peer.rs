@@ -65,6 +65,7 @@ impl Peer {
             checkpoint: self.checkpoint(self.in_parcels),
             seen: self.in_parcels.0,
             consistency: Vec::new(),
+            era: None,
             items: items.iter().map(|item| ItemRef { kind: kind(item), digest: Digest::of(item) }).collect(),
         }
     }

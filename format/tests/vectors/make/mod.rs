@@ -12,6 +12,7 @@ mod parcel;
 mod parts;
 mod pen;
 mod record;
+mod recovery;
 mod rest;
 mod seal;
 mod shelf;
@@ -29,7 +30,8 @@ use pen::Pen;
 pub(crate) use shelf::Shelf;
 
 /// The folders of vectors.
-pub(crate) const FOLDERS: [&str; 11] = ["card", "agreement", "withdrawal", "record", "parcel", "receipt", "notice", "seal", "attachment", "marking", "grading"];
+pub(crate) const FOLDERS: [&str; 14] =
+    ["card", "agreement", "withdrawal", "record", "parcel", "receipt", "notice", "inquiry", "account", "recovery", "seal", "attachment", "marking", "grading"];
 
 /// The vectors as they lie there.
 pub(crate) struct Old {
@@ -90,6 +92,9 @@ pub(crate) fn all(old: &Old) -> (BTreeMap<String, Vec<u8>>, usize) {
         parcel::parcels(&cast, &pen),
         statements::receipts(&cast, &pen),
         statements::notices(&cast, &pen),
+        recovery::inquiries(&cast, &pen),
+        recovery::accounts(&cast, &pen),
+        recovery::recoveries(&cast, &pen),
         seal::envelopes(&cast, &pen, old),
         rest::attachments(),
         rest::markings(),

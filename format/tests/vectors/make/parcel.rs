@@ -249,6 +249,10 @@ fn others(shelf: &mut Shelf, cast: &Cast, pen: &Pen) {
     };
     item(shelf, "item-piece", &piece(0, 2, &[7; 64], b"the rest"), "A piece with a proof of two hashes.");
     item(shelf, "item-piece-proof-64", &piece(31, 4095, &[7; 64 * 32], b"the rest"), "A proof of as many hashes as it may have.");
+    let record = sign("samverkan/record/v1", &texts::record(), &cast.sapo);
+    let content = cbor::array(&[cbor::bytes(&texts::SALT), cbor::bytes(texts::CONTENT.as_bytes())]);
+    item(shelf, "item-returned", &cbor::array(&[cbor::uint(5), record.clone(), content]), "A record that goes back to whose it is, with its content.");
+    item(shelf, "item-returned-without-content", &cbor::array(&[cbor::uint(5), record, cbor::null()]), "The holder has destroyed the content.");
     let mut bad = |name: &str, bytes: &[u8], why: &str| {
         shelf.put(name, "bad-encoding", bytes, why);
     };
@@ -260,7 +264,8 @@ fn others(shelf: &mut Shelf, cast: &Cast, pen: &Pen) {
         &cbor::array(&[cbor::uint(1), record, cbor::uint(0), cbor::uint(0), cbor::bytes(&[]), cbor::bytes(b"rest")]),
         "A record's id is 32 bytes.",
     );
-    bad("item-kind-5", &cbor::array(&[cbor::uint(5), agreement.clone()]), "There is no such kind of item.");
+    bad("item-kind-6", &cbor::array(&[cbor::uint(6), agreement.clone()]), "There is no such kind of item.");
+    bad("item-returned-of-two", &cbor::array(&[cbor::uint(5), agreement.clone()]), "A record that is given back has three parts.");
     bad("item-agreement-of-three", &cbor::array(&[cbor::uint(2), agreement, cbor::null()]), "An agreement has two parts.");
     bad("item-empty", &[], "No bytes.");
     bad("item-not-a-message", &cbor::array(&[cbor::uint(2), cbor::bytes(b"agreement")]), "What is inside is no message.");

@@ -10,7 +10,7 @@ use super::{Shelf, texts};
 
 const KIB: usize = 1024;
 
-fn subject<'a>(cast: &'a Cast, pen: &'a Pen, (org, other): (&'a Org, &'a Org), context: &'static str, payload: &'a str) -> Subject<'a> {
+pub(super) fn subject<'a>(cast: &'a Cast, pen: &'a Pen, (org, other): (&'a Org, &'a Org), context: &'static str, payload: &'a str) -> Subject<'a> {
     let budget = if context == "samverkan/card/v1" { 64 * KIB } else { 256 * KIB };
     Subject { pen, org, other, stranger: &cast.pet, context, payload, budget }
 }

@@ -132,7 +132,8 @@ CREATE TABLE peer (
     receipt_size    bigint,
     receipt_root    bytea,
     receipt_note    text   COLLATE "C",
-    suspicion       bigint
+    suspicion       bigint,
+    era             bigint
 ) WITH (fillfactor = 50);
 
 -- Evidence. `seq` is the order in which it was kept. Cards, agreements and withdrawals (codes 1 to 3) are few, and all
@@ -203,8 +204,18 @@ CREATE TABLE house_rules (
     rules text   NOT NULL COLLATE "C"
 );
 
+-- This node's own recovery: the last one. `approvals` is a JSON array of member and entry.
+CREATE TABLE recovery (
+    one       bigint PRIMARY KEY CHECK (one = 1),
+    era       bigint NOT NULL,
+    size      bigint NOT NULL,
+    root      bytea  NOT NULL,
+    approvals text   NOT NULL COLLATE "C",
+    declared  bytea
+);
+
 -- Turns: each row is one commit, and what another process has to read again when it has its turn. `size` is the
--- ledger's. `queued` and `counts` belong together: by how much each peer's queue has grown or shrunk.
+-- ledger's. `rules` tells of house rules and of the node's own recovery. `queued` and `counts` belong together: by how much each peer's queue has grown or shrunk.
 CREATE TABLE turn (
     number     bigint   PRIMARY KEY,
     size       bigint   NOT NULL,
