@@ -283,10 +283,10 @@ impl PeerRow {
         }
     }
 
-    /// Whether nothing was ever exchanged with the peer, as far as is known here.
+    /// Whether nothing ever reached the other, either way, as far as is known here.
     #[must_use]
     pub const fn is_new(&self) -> bool {
-        self.sent == 0 && self.received == 0
+        self.acknowledged == 0 && self.received == 0
     }
 }
 

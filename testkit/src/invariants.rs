@@ -594,7 +594,8 @@ pub fn drained(world: &World) -> Check {
                 }
                 let held = world.chronicle.at(place).accepted.contains(record);
                 if held && !claim.confirmed.contains(holder) {
-                    return broken(5, format!("{holder} had {} v{} and {org} does not know it", row.number, row.version));
+                    let copies: Vec<_> = claim.copies.iter().map(|c| format!("{} via {} {:?}", c.holder, c.via, c.state)).collect();
+                    return broken(5, format!("{holder} had {} v{} and {org} does not know it: {}", row.number, row.version, copies.join(", ")));
                 }
             }
         }

@@ -5,6 +5,7 @@
 //! everything of the site's own that somebody else took in must be there again.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt;
 use std::sync::Arc;
 
 use format::{Digest, OrgId, RecordId, RecordNumber, Timestamp};
@@ -41,7 +42,7 @@ pub struct Lost {
     taken: BTreeSet<(RecordId, Place)>,
     /// Members whose approval was carried out.
     approved: BTreeSet<&'static str>,
-    /// Peers at which a person accepted.
+    /// Peers at which a person accepted, or had nothing to look at.
     accepted: BTreeSet<Place>,
     /// Peers with which exchange goes on.
     settled: BTreeSet<Place>,
@@ -86,6 +87,19 @@ pub enum Stepped {
     Approved(&'static str),
     /// This site's recovery was accepted.
     Accepted(Place),
+}
+
+impl fmt::Display for Stepped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nothing => f.write_str("nothing changed by a step of a recovery"),
+            Self::Asking(asking) => write!(f, "asks {} about what was lost", asking.peer()),
+            Self::Account(org, _) => write!(f, "tells {org} what it saw of it"),
+            Self::Settled(peer) => write!(f, "goes on with site {peer}"),
+            Self::Approved(member) => write!(f, "{member} approves the recovery"),
+            Self::Accepted(place) => write!(f, "accepts the recovery of site {place}"),
+        }
+    }
 }
 
 /// Who approves; the analyst may not.
@@ -264,6 +278,7 @@ impl World {
             Ok(asked) => asked,
             Err(fault) => return broken(7, format!("a question of {} is not believed: {fault}", self.chronicle.org(at))),
         };
+        self.nothing_to_look_at(at, peer)?;
         self.turn(peer, VecDeque::from([Job::Ceremony(Step::Answer(Box::new(asked)))]))?;
         let Some(Stepped::Account(_, bytes)) = self.answers.pop() else { return Ok(()) };
         let Some(node) = &self.site(at).node else { return Ok(()) };
@@ -272,6 +287,17 @@ impl World {
             Ok(accounted) => self.turn(at, VecDeque::from([Job::Ceremony(Step::TakeIn(peer, Box::new(accounted)))])),
             Err(fault) => broken(7, format!("an account of {} is not believed: {fault}", self.chronicle.org(peer))),
         }
+    }
+
+    /// Where nothing was ever exchanged, a peer needs no person to accept a recovery that two have approved.
+    fn nothing_to_look_at(&mut self, at: Place, peer: Place) -> Check {
+        let org = self.chronicle.org(at).clone();
+        let declared = self.site(at).node.as_ref().is_some_and(|node| node.state().recovery.as_ref().is_some_and(|recovery| recovery.declared.is_some()));
+        let stands = self.look_in(peer, |store| store.opening())?.peers.into_iter().find(|row| row.org == org);
+        if declared && stands.is_none_or(|row| row.acknowledged == 0 && row.received == 0) {
+            self.restorings.lost.entry(at).and_modify(|lost| _ = lost.accepted.insert(peer));
+        }
+        Ok(())
     }
 
     /// Notes what a step of a ceremony made durable.
@@ -299,9 +325,8 @@ impl World {
     fn settled(&mut self, at: Place, peer: Place) -> Check {
         self.coverage.act("settle");
         let (me, org) = (self.chronicle.org(at).clone(), self.chronicle.org(peer).clone());
-        let new = self.look_in(peer, |store| store.opening())?.peers.iter().find(|row| row.org == me).is_none_or(node::rows::PeerRow::is_new);
         let Some(lost) = self.restorings.lost.get_mut(&at) else { return broken(9, format!("{me} settles, and was never restored")) };
-        if !lost.accepted.contains(&peer) && !new {
+        if !lost.accepted.contains(&peer) {
             return broken(12, format!("{me} goes on with {org}, where no person has accepted it"));
         }
         lost.settled.insert(peer);

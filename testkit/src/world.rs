@@ -926,7 +926,7 @@ impl World {
             Effect::Nothing | Effect::Idle => Ok(()),
             Effect::Stepped(stepped) => {
                 self.mark(at, "ceremony");
-                self.say(|| format!("{}: {stepped:?}", self.site(at).org()));
+                self.say(|| format!("{}: {stepped}", self.site(at).org()));
                 self.answers.push(stepped);
                 Ok(())
             }

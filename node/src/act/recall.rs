@@ -183,6 +183,17 @@ impl<S: Store> Node<S> {
         Ok(())
     }
 
+    /// This node's recall goes to one whose copy it did not know of when it recalled: one that was lost with a store.
+    pub(crate) fn recall_reaches(&self, record: &RecordId, holder: &OrgId, plan: &mut Plan, now: Timestamp) -> Result<(), Refusal> {
+        for recall in self.store.linking_to(record)?.iter().filter(|link| link.kind == Kind::Recall && link.originator == *self.me.org()) {
+            if !self.store.holdings(&recall.id)?.iter().any(|copy| copy.holder == *holder) {
+                plan.change(Change::Holding(self.copy(recall.id, holder, HoldingState::Queued, BTreeSet::new(), now)));
+                plan.change(Change::Queue(holder.clone(), Outgoing::Record(recall.id)));
+            }
+        }
+        Ok(())
+    }
+
     /// A recall that was obeyed comes again by another way: whoever hands it on passed some version on to here, waits for
     /// this node's word on it, and may be the only one to forward it, since the first way need not have had that version.
     pub(crate) fn answer_recall_again(&self, recall: &RecordRow, from: &OrgId, plan: &mut Plan, now: Timestamp) -> Result<(), Refusal> {

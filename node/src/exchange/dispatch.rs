@@ -418,8 +418,9 @@ impl<S: Store> Node<S> {
     fn hold_back(&self, what: &Outgoing, peer: &OrgId, reasons: BTreeSet<String>, plan: &mut Plan, now: Timestamp) -> StoreResult<()> {
         if let Outgoing::Record(record) = what {
             let copies = self.store.holdings(record)?;
-            if copies.iter().any(|copy| copy.holder == *peer && copy.via == *self.me.org() && copy.state == HoldingState::Held) {
-                // The peer has said that it has it: what stayed in line after a recovery was once too many.
+            let said = |state| matches!(state, HoldingState::Held | HoldingState::Refused | HoldingState::Removed);
+            if copies.iter().any(|copy| copy.holder == *peer && copy.via == *self.me.org() && said(copy.state)) {
+                // The peer has said how it stands with it: what stayed in line after a recovery was once too many.
                 return Ok(());
             }
             plan.event(Event::HeldBack { record: *record, recipient: peer.clone(), reasons: reasons.clone() });

@@ -18,7 +18,7 @@ use crate::entry::Event;
 use crate::node::{Node, Plan};
 use crate::planted::{Bug, planted};
 use crate::ports::{Store, StoreResult};
-use crate::rows::{Change, HoldingRow, HoldingState, Outgoing, RecordRow, StatementKind, StatementRow};
+use crate::rows::{Change, Condition, HoldingRow, HoldingState, Outgoing, RecordRow, StatementKind, StatementRow};
 
 impl<S: Store> Node<S> {
     /// States something about a copy held here, for its originator, by way of `to`.
@@ -82,7 +82,12 @@ impl<S: Store> Node<S> {
             since: now,
         };
         match &notice.state {
-            State::Held => self.set_copy(copy(&notice.holder, via, HoldingState::Held), plan)?,
+            State::Held => {
+                self.set_copy(copy(&notice.holder, via, HoldingState::Held), plan)?;
+                if row.as_ref().is_some_and(|row| row.condition == Condition::Recalled) {
+                    self.recall_reaches(&notice.record, from, plan, now)?;
+                }
+            }
             State::Refused => self.set_copy(copy(&notice.holder, via, HoldingState::Refused), plan)?,
             State::Removed => {
                 if !copies.iter().any(|copy| copy.holder == notice.holder) {

@@ -25,7 +25,7 @@ use crate::command::Refusal;
 use crate::entry::{Actor, Event};
 use crate::node::{Node, Plan, ledger_name};
 use crate::planted::{Bug, planted};
-use crate::ports::{Next, Store};
+use crate::ports::{Next, Store, StoreResult};
 use crate::rows::{Change, Condition, PeerRow, PieceRow, RecordRow, SeenCheckpoint, Stage, StatementKind, StatementRow, Suspicion};
 use crate::vault::Part;
 
@@ -218,6 +218,8 @@ impl<S: Store> Node<S> {
     fn take_item(&mut self, item: InboundItem, named: &ItemRef, from: &OrgId, plan: &mut Plan, now: Timestamp) -> Result<Outcome, Refusal> {
         let mut about = None;
         let judgement = match item {
+            // What is withheld now may have come in a parcel that counts as unsent since this node was restored.
+            InboundItem::Withheld if self.has_from(&RecordId(named.digest), from)? => Ok(()),
             InboundItem::Withheld => return Ok(Outcome { item: named.digest, result: ItemResult::Withheld, reasons: BTreeSet::new() }),
             InboundItem::Rejected { code, why } => {
                 tracing::info!(peer.id = %from, item = %named.digest, code, why, "item rejected");
@@ -249,6 +251,15 @@ impl<S: Store> Node<S> {
                 Outcome { item: named.digest, result: ItemResult::Refused, reasons }
             }
         })
+    }
+
+    /// Whether a record stands here that `from` handed over before this node was restored.
+    fn has_from(&self, record: &RecordId, from: &OrgId) -> StoreResult<bool> {
+        if self.state.recovery.is_none() {
+            return Ok(false);
+        }
+        let held = self.store.record(record)?;
+        Ok(held.is_some_and(|row| row.from.as_ref() == Some(from) && matches!(row.condition, Condition::Current | Condition::Superseded)))
     }
 
     fn take_record(&mut self, record: InboundRecord, from: &OrgId, plan: &mut Plan, now: Timestamp) -> Result<Judgement, Refusal> {

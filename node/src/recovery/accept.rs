@@ -30,20 +30,28 @@ impl<S: Store> Node<S> {
                 format!("a recovery of {peer} that is as new, or newer, has been accepted already"),
             ));
         }
-        let (name, keys) = (ledger_name(peer), directory.keys(peer).ok_or_else(not_found)?);
-        let restored = checkpoint::parse_and_verify(statement.checkpoint.as_bytes(), &name, keys.ed25519_raw()).map_err(|e| invalid("checkpoint", e))?;
-        let restored = SeenCheckpoint { size: restored.size(), root: restored.root(), note: statement.checkpoint.clone() };
+        Ok((Outcome::Done, self.enter_era(state, &statement, &inquiry, now)?))
+    }
+
+    /// Exchange with a peer goes on in its new era, and what it lost goes back to it.
+    pub(super) fn enter_era(&self, state: PeerRow, recovery: &Verified<Recovery>, inquiry: &Verified<Inquiry>, now: Timestamp) -> Result<Plan, Refusal> {
+        let peer = state.org.clone();
+        let (name, keys) = (ledger_name(&peer), self.directory().keys(&peer).cloned());
+        let restored = keys.map(|keys| checkpoint::parse_and_verify(recovery.checkpoint.as_bytes(), &name, keys.ed25519_raw()));
+        let restored =
+            restored.transpose().map_err(|e| invalid("checkpoint", e))?.ok_or_else(|| Refusal::NotFound { what: "organisation", name: peer.to_string() })?;
+        let restored = SeenCheckpoint { size: restored.size(), root: restored.root(), note: recovery.checkpoint.clone() };
         let seen = [&state.checkpoint, &state.receipt_checkpoint].into_iter().flatten().map(|seen| seen.size).max().unwrap_or(0);
         let mut plan = Plan::default();
-        plan.event(Event::RecoveryAccepted { peer: peer.clone(), era: statement.era, recovery, restored: restored.size, seen });
+        plan.event(Event::RecoveryAccepted { peer: peer.clone(), era: recovery.era, recovery: recovery.digest(), restored: restored.size, seen });
         plan.change(Change::Peer(PeerRow {
             checkpoint: Some(restored.clone()),
             receipt_checkpoint: Some(restored),
             suspicion: None,
-            era: Some(statement.era),
+            era: Some(recovery.era),
             ..state
         }));
-        self.give_back(peer, &inquiry, &mut plan, now)?;
-        Ok((Outcome::Done, plan))
+        self.give_back(&peer, inquiry, &mut plan, now)?;
+        Ok(plan)
     }
 }

@@ -33,8 +33,13 @@ impl<S: Store> Node<S> {
         let now = self.now(now);
         let peer = asked.from().clone();
         let state = self.state.peer(&peer);
-        if !state.is_new() && Some(asked.inquiry.era) > state.era {
-            let plan = self.recognise(state, asked, now)?;
+        if Some(asked.inquiry.era) > state.era {
+            // Where nothing was ever exchanged nothing can have been lost: there is nothing for a person to look at.
+            let plan = match &asked.recovery {
+                Some(recovery) if state.is_new() && state.suspicion.is_none() => self.enter_era(state, recovery, &asked.inquiry, now)?,
+                None if state.is_new() => Plan::default(),
+                _ => self.recognise(state, asked, now)?,
+            };
             self.keep(plan, &Actor::Organisation(peer.clone()), now)?;
         }
         if planted(Bug::RecoveryUnasked)
@@ -80,9 +85,11 @@ impl<S: Store> Node<S> {
             let mine = checkpoint::verify_cosignature(note.as_bytes(), &self.me.ledger_name(), self.me.keys.public().ed25519_raw());
             mine.is_ok_and(|(seen, _)| seen.origin() == name && continues(&seen, &restored, &inquiry.cosigned_consistency))
         });
-        // A receipt that never came here ties nothing: then the other tie must do.
+        // A receipt that never came here ties nothing, and neither does one of an era that the asker has forgotten with the
+        // rest: then the other tie must do.
         let receipted = inquiry.received == 0
             || inquiry.received > state.acknowledged
+            || (state.era.is_some() && (inquiry.cosigned.is_some() || inquiry.acknowledged == 0))
             || self
                 .shown_by(state, inquiry.received, &name, theirs.ed25519_raw())?
                 .iter()

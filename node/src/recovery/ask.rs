@@ -121,8 +121,7 @@ impl<S: Store> Node<S> {
             });
             plan.change(statement(first, &accounted, now));
         }
-        let new = account.received == 0 && account.acknowledged == 0 && state.is_new();
-        let settles = (account.accepted || new) && recovery.declared.is_some();
+        let settles = account.accepted && recovery.declared.is_some();
         if settles {
             plan.change(statement(account_key(&peer, recovery.era, true), &accounted, now));
             self.line_up_again(&state, &mut plan, now)?;
