@@ -65,7 +65,7 @@ impl<S: Store> Node<S> {
             copies.extend(self.store.holdings(&row.id)?);
         }
         hold_back(&copies, &mut plan, now);
-        let direct = ways_to(&copies, self.me.org(), |copy| may_have(copy.state));
+        let direct = self.ways(&copies, |copy| may_have(copy.state));
         let holders: BTreeSet<OrgId> = copies.into_iter().filter(|copy| may_have(copy.state)).map(|copy| copy.holder).collect();
         for row in &released {
             let mut row = plan.latest(row.clone());
@@ -166,6 +166,9 @@ impl<S: Store> Node<S> {
             plan.event(Event::Removed { record, because: Removal::Recalled });
             self.flag_built_on(record, record, plan)?;
             self.notify(record, &header.originator, State::Removed, &back, plan, now)?;
+            if *from != back {
+                self.notify(record, &header.originator, State::Removed, from, plan, now)?;
+            }
         }
         copies.retain(|copy| copy.holder != *self.me.org());
         let mine: Vec<HoldingRow> = copies.iter().filter(|copy| copy.via == *self.me.org()).cloned().collect();
@@ -176,16 +179,27 @@ impl<S: Store> Node<S> {
             return Ok(());
         }
         let open = |copy: &HoldingRow| may_have(copy.state) || (copy.via == *self.me.org() && copy.state != HoldingState::Removed);
-        for org in ways_to(&copies, self.me.org(), open) {
+        for org in self.ways(&copies, open) {
             plan.change(Change::Holding(self.copy(recall, &org, HoldingState::Queued, BTreeSet::new(), now)));
             plan.change(Change::Queue(org, Outgoing::Record(recall)));
         }
         Ok(())
     }
 
-    /// This node's recall goes to one whose copy it did not know of when it recalled: one that was lost with a store.
+    /// Where a recall goes from here to reach every copy that is `open`: the way the copies went, and straight to those
+    /// that went on through somebody who was restored since, and may have forgotten it.
+    pub(crate) fn ways(&self, copies: &[HoldingRow], open: impl Fn(&HoldingRow) -> bool) -> BTreeSet<OrgId> {
+        let mut ways = ways_to(copies, self.me.org(), &open);
+        let forgotten = |copy: &&HoldingRow| copy.via != *self.me.org() && open(copy) && self.state.peer(&copy.via).era.is_some();
+        let straight = copies.iter().filter(forgotten).map(|copy| copy.holder.clone());
+        ways.extend(straight.filter(|org| org != self.me.org() && self.state.directory.card(org).is_some()));
+        ways
+    }
+
+    /// A recall that was carried out here follows a copy that was not known of then: it was lost with somebody's store.
     pub(crate) fn recall_reaches(&self, record: &RecordId, holder: &OrgId, plan: &mut Plan, now: Timestamp) -> Result<(), Refusal> {
-        for recall in self.store.linking_to(record)?.iter().filter(|link| link.kind == Kind::Recall && link.originator == *self.me.org()) {
+        let Some(row) = self.store.record(record)?.filter(|row| row.condition == Condition::Recalled) else { return Ok(()) };
+        for recall in self.store.linking_to(record)?.iter().filter(|link| link.kind == Kind::Recall && link.originator == row.originator) {
             if !self.store.holdings(&recall.id)?.iter().any(|copy| copy.holder == *holder) {
                 plan.change(Change::Holding(self.copy(recall.id, holder, HoldingState::Queued, BTreeSet::new(), now)));
                 plan.change(Change::Queue(holder.clone(), Outgoing::Record(recall.id)));

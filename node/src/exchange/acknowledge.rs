@@ -196,6 +196,10 @@ impl<S: Store> Node<S> {
                     reasons,
                     since: now,
                 };
+                if outcome.result == ItemResult::Accepted && (state.era.is_some() || self.state.recovery.is_some()) {
+                    // It was in line for a second time, and taken out of it by a recall that this copy had not seen.
+                    self.recall_reaches(record, &state.org, &mut plan, now)?;
+                }
                 self.set_copy(copy, &mut plan)?;
             }
         }

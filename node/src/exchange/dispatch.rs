@@ -408,7 +408,7 @@ impl<S: Store> Node<S> {
         };
         for record in about {
             let copies = self.store.holdings(&record)?;
-            if copies.iter().any(|copy| copy.holder == *peer && copy.via == *self.me.org()) {
+            if copies.iter().any(|copy| copy.holder == *peer && (copy.via == *self.me.org() || header.kind == Kind::Recall)) {
                 return Ok(true);
             }
         }

@@ -13,6 +13,7 @@ use format::verify::{self, Verified};
 use format::{OrgId, RecordId, Timestamp};
 
 use super::receive::refuse;
+use crate::act::release::header_of;
 use crate::command::Refusal;
 use crate::entry::Event;
 use crate::node::{Node, Plan};
@@ -40,12 +41,32 @@ impl<S: Store> Node<S> {
         if self.store.statement(StatementKind::Notice, &notice.digest())?.is_some() {
             return Ok(Ok(()));
         }
+        if notice.holder == *self.me.org() {
+            return self.remember_passing_on(notice, plan, now);
+        }
         if self.state.recovery.is_some() && self.store.record(&notice.record)?.is_none() && !planted(Bug::NoticeForgotten) {
             // It speaks of something that was lost here and is on its way back: it is taken up when that has come.
             keep_notice(notice, plan, now);
             return Ok(Ok(()));
         }
         self.apply_notice(notice, from, plan, now)
+    }
+
+    /// This node's own word on a copy comes back: what it had passed on is lost with its store, and goes the same way again.
+    fn remember_passing_on(&self, notice: &Verified<Notice>, plan: &mut Plan, now: Timestamp) -> Result<Result<(), BTreeSet<String>>, Refusal> {
+        let (Some(_), State::PassedOn { to }) = (&self.state.recovery, &notice.state) else { return Ok(refuse("not-concerned")) };
+        let Some(row) = self.store.record(&notice.record)?.filter(|row| row.originator == notice.originator) else { return Ok(Ok(())) };
+        let known = self.store.holdings(&row.id)?.iter().any(|copy| copy.holder == *to && copy.via == *self.me.org());
+        match row.condition {
+            _ if known => {}
+            Condition::Current | Condition::Superseded => self.queue_record(row.id, &header_of(&row)?, to, plan, now),
+            Condition::Recalled => {
+                plan.change(Change::Holding(self.copy(row.id, to, HoldingState::Sent, BTreeSet::new(), now)));
+                self.recall_reaches(&row.id, to, plan, now)?;
+            }
+            Condition::Expired | Condition::Removed => {}
+        }
+        Ok(Ok(()))
     }
 
     fn apply_notice(&mut self, notice: &Verified<Notice>, from: &OrgId, plan: &mut Plan, now: Timestamp) -> Result<Result<(), BTreeSet<String>>, Refusal> {
@@ -84,9 +105,7 @@ impl<S: Store> Node<S> {
         match &notice.state {
             State::Held => {
                 self.set_copy(copy(&notice.holder, via, HoldingState::Held), plan)?;
-                if row.as_ref().is_some_and(|row| row.condition == Condition::Recalled) {
-                    self.recall_reaches(&notice.record, from, plan, now)?;
-                }
+                self.recall_reaches(&notice.record, from, plan, now)?;
             }
             State::Refused => self.set_copy(copy(&notice.holder, via, HoldingState::Refused), plan)?,
             State::Removed => {

@@ -13,7 +13,7 @@ use format::parcel::ItemRef;
 use format::receipt::{ItemResult, Outcome, Receipt, State};
 use format::record::Kind;
 use format::verify::{self, KeyDirectory, Verified};
-use format::{Digest, OrgId, RecordId, Timestamp, attachment};
+use format::{Digest, OrgId, RecordId, Signed, Timestamp, attachment};
 use minicbor::{Decoder, Encoder};
 use policy::admission::{self, Admission};
 use policy::release::Countries;
@@ -128,7 +128,13 @@ impl<S: Store> Node<S> {
         let mut outcomes = Vec::with_capacity(named.len());
         let arriving: Vec<_> = inbound.items.iter().filter_map(InboundItem::record).collect();
         self.store.look_ahead(&Next::Arriving(&arriving))?;
+        let taken = self.taken_before(&digest)?;
         for (item, named) in inbound.items.into_iter().zip(named) {
+            if matches!(item, InboundItem::Withheld) && taken.contains(&named.digest) {
+                // It may be withheld now, and is here nevertheless.
+                outcomes.push(Outcome { item: named.digest, result: ItemResult::Accepted, reasons: BTreeSet::new() });
+                continue;
+            }
             // Each item is kept before the next is weighed: a recall can follow its record in one parcel.
             let mut plan = Plan::default();
             let arrived = if let InboundItem::Record(record) = &item { Some(RecordId(record.header.digest())) } else { None };
@@ -218,8 +224,6 @@ impl<S: Store> Node<S> {
     fn take_item(&mut self, item: InboundItem, named: &ItemRef, from: &OrgId, plan: &mut Plan, now: Timestamp) -> Result<Outcome, Refusal> {
         let mut about = None;
         let judgement = match item {
-            // What is withheld now may have come in a parcel that counts as unsent since this node was restored.
-            InboundItem::Withheld if self.has_from(&RecordId(named.digest), from)? => Ok(()),
             InboundItem::Withheld => return Ok(Outcome { item: named.digest, result: ItemResult::Withheld, reasons: BTreeSet::new() }),
             InboundItem::Rejected { code, why } => {
                 tracing::info!(peer.id = %from, item = %named.digest, code, why, "item rejected");
@@ -253,13 +257,15 @@ impl<S: Store> Node<S> {
         })
     }
 
-    /// Whether a record stands here that `from` handed over before this node was restored.
-    fn has_from(&self, record: &RecordId, from: &OrgId) -> StoreResult<bool> {
+    /// Items of a parcel that were taken in from it before this node was restored: it counts as unsent since.
+    fn taken_before(&self, parcel: &Digest) -> StoreResult<BTreeSet<Digest>> {
         if self.state.recovery.is_none() {
-            return Ok(false);
+            return Ok(BTreeSet::new());
         }
-        let held = self.store.record(record)?;
-        Ok(held.is_some_and(|row| row.from.as_ref() == Some(from) && matches!(row.condition, Condition::Current | Condition::Superseded)))
+        let given = self.store.statements_about(StatementKind::ReceiptOut, parcel)?;
+        let receipts = given.iter().filter_map(|row| serde_json::from_slice::<Receipt>(Signed::parse(&row.bytes).ok()?.payload()).ok());
+        let taken = receipts.flat_map(|receipt| receipt.outcomes).filter(|outcome| outcome.result == ItemResult::Accepted);
+        Ok(taken.map(|outcome| outcome.item).collect())
     }
 
     fn take_record(&mut self, record: InboundRecord, from: &OrgId, plan: &mut Plan, now: Timestamp) -> Result<Judgement, Refusal> {

@@ -1,7 +1,8 @@
 //! Giving back: what a restored organisation has lost and this node has, put in line for it.
 //!
 //! This node's own ledger tells what that is: everything after the size that the organisation remembers to have seen
-//! of it. Its own records come first, then what was in the parcels that it lost. All of it is weighed again when it
+//! of it. Its own records come first, then what was in the parcels that it lost, and last its own word on whom it passed
+//! records on to. All of it is weighed again when it
 //! leaves, and whatever the organisation has after all changes nothing there.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,6 +36,8 @@ struct Lost {
     statements: Vec<Digest>,
     /// Signatures and withdrawals of its own.
     signed: BTreeSet<Digest>,
+    /// Records that it said to have passed on, and to whom.
+    passed_on: Vec<(RecordId, OrgId)>,
 }
 
 impl<S: Store> Node<S> {
@@ -62,6 +65,15 @@ impl<S: Store> Node<S> {
         for record in lost.sent {
             if let Some(row) = self.store.record(&record)? {
                 self.send_anew(&row, peer, plan, now)?;
+            }
+        }
+        // What it has forgotten to have passed on it cannot take back for others.
+        for (record, to) in &lost.passed_on {
+            for word in self.store.statements_about(StatementKind::Notice, &record.0)?.into_iter().filter(|row| row.org == *peer) {
+                plan.change(Change::Queue(peer.clone(), Outgoing::Statement(ItemKind::Notice, word.key)));
+            }
+            if self.state.directory.card(to).is_some() {
+                self.recall_reaches(record, to, plan, now)?;
             }
         }
         Ok(())
@@ -98,6 +110,7 @@ impl<S: Store> Node<S> {
                 let kept = self.store.opening()?.statements.into_iter().filter(|row| row.kind == StatementKind::Withdrawal && row.org == *peer);
                 lost.signed.extend(kept.filter(|row| contains(&row.bytes, agreement.as_str().as_bytes())).map(|row| row.key));
             }
+            Event::Noticed { record, holder, state: State::PassedOn { to } } if holder == *peer && to != *self.me.org() => lost.passed_on.push((record, to)),
             _ => {}
         }
         Ok(())

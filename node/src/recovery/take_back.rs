@@ -171,7 +171,7 @@ impl<S: Store> Node<S> {
         for copy in copies.iter().filter(|copy| copy.state == HoldingState::Queued) {
             plan.change(Change::Holding(HoldingRow { state: HoldingState::HeldBack, reasons: ["recalled".to_owned()].into(), since: now, ..copy.clone() }));
         }
-        let open: BTreeSet<OrgId> = crate::act::who_has::ways_to(&copies, self.me.org(), |copy| may_have(copy.state));
+        let open: BTreeSet<OrgId> = self.ways(&copies, |copy| may_have(copy.state));
         for org in &open {
             plan.change(Change::Holding(self.copy(recall, org, HoldingState::Queued, BTreeSet::new(), now)));
             plan.change(Change::Queue(org.clone(), Outgoing::Record(recall)));
