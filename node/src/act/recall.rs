@@ -198,8 +198,15 @@ impl<S: Store> Node<S> {
 
     /// A recall that was carried out here follows a copy that was not known of then: it was lost with somebody's store.
     pub(crate) fn recall_reaches(&self, record: &RecordId, holder: &OrgId, plan: &mut Plan, now: Timestamp) -> Result<(), Refusal> {
-        let Some(row) = self.store.record(record)?.filter(|row| row.condition == Condition::Recalled) else { return Ok(()) };
-        for recall in self.store.linking_to(record)?.iter().filter(|link| link.kind == Kind::Recall && link.originator == row.originator) {
+        let originator = match self.store.record(record)? {
+            Some(row) if row.condition == Condition::Recalled => row.originator,
+            Some(_) => return Ok(()),
+            None => match self.store.tombstone(record)? {
+                Some(originator) => originator,
+                None => return Ok(()),
+            },
+        };
+        for recall in self.store.linking_to(record)?.iter().filter(|link| link.kind == Kind::Recall && link.originator == originator) {
             if !self.store.holdings(&recall.id)?.iter().any(|copy| copy.holder == *holder) {
                 plan.change(Change::Holding(self.copy(recall.id, holder, HoldingState::Queued, BTreeSet::new(), now)));
                 plan.change(Change::Queue(holder.clone(), Outgoing::Record(recall.id)));

@@ -13,6 +13,7 @@ use format::attachment::piece_leaf;
 use format::checkpoint::Checkpoint;
 use format::merkle::{self, Frontier};
 use format::parcel::{self, Evidence, Item, ItemKind, ItemRef, MAX_ITEMS, ParcelHeader, TARGET_SIZE};
+use format::receipt::{Notice, State};
 use format::record::{Header, Kind};
 use format::seal::{SealFault, pad};
 use format::verify::{self, KeyDirectory};
@@ -411,8 +412,22 @@ impl<S: Store> Node<S> {
             if copies.iter().any(|copy| copy.holder == *peer && (copy.via == *self.me.org() || header.kind == Kind::Recall)) {
                 return Ok(true);
             }
+            if header.kind == Kind::Recall && self.said_to_have_passed_on(&record, peer)? {
+                return Ok(true);
+            }
         }
         Ok(false)
+    }
+
+    /// Whether this node, before it was restored, had signed that it passed a record on to `peer`.
+    fn said_to_have_passed_on(&self, record: &RecordId, peer: &OrgId) -> StoreResult<bool> {
+        if self.state.recovery.is_none() {
+            return Ok(false);
+        }
+        let words = self.store.statements_about(StatementKind::Notice, &record.0)?;
+        let mine = words.iter().filter(|word| word.org == *self.me.org());
+        let read = mine.filter_map(|word| serde_json::from_slice::<Notice>(Signed::parse(&word.bytes).ok()?.payload()).ok());
+        Ok(read.into_iter().any(|notice| matches!(notice.state, State::PassedOn { to } if to == *peer)))
     }
 
     fn hold_back(&self, what: &Outgoing, peer: &OrgId, reasons: BTreeSet<String>, plan: &mut Plan, now: Timestamp) -> StoreResult<()> {

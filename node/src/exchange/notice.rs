@@ -45,8 +45,14 @@ impl<S: Store> Node<S> {
             return self.remember_passing_on(notice, plan, now);
         }
         if self.state.recovery.is_some() && self.store.record(&notice.record)?.is_none() && !planted(Bug::NoticeForgotten) {
-            // It speaks of something that was lost here and is on its way back: it is taken up when that has come.
+            // It speaks of something that was lost here and is on its way back: it is taken up when that has come. What was
+            // recalled does not come back, and the word goes on the way the recall came.
             keep_notice(notice, plan, now);
+            for recall in self.store.linking_to(&notice.record)?.into_iter().filter(|link| link.kind == Kind::Recall && link.originator == notice.originator) {
+                if let Some(back) = recall.from.filter(|back| back != from) {
+                    plan.change(Change::Queue(back, Outgoing::Statement(ItemKind::Notice, notice.digest())));
+                }
+            }
             return Ok(Ok(()));
         }
         self.apply_notice(notice, from, plan, now)
@@ -55,7 +61,12 @@ impl<S: Store> Node<S> {
     /// This node's own word on a copy comes back: what it had passed on is lost with its store, and goes the same way again.
     fn remember_passing_on(&self, notice: &Verified<Notice>, plan: &mut Plan, now: Timestamp) -> Result<Result<(), BTreeSet<String>>, Refusal> {
         let (Some(_), State::PassedOn { to }) = (&self.state.recovery, &notice.state) else { return Ok(refuse("not-concerned")) };
-        let Some(row) = self.store.record(&notice.record)?.filter(|row| row.originator == notice.originator) else { return Ok(Ok(())) };
+        let Some(row) = self.store.record(&notice.record)? else {
+            // The record itself is lost: its recall follows nevertheless, on the strength of this word.
+            keep_notice(notice, plan, now);
+            self.recall_reaches(&notice.record, to, plan, now)?;
+            return Ok(Ok(()));
+        };
         let known = self.store.holdings(&row.id)?.iter().any(|copy| copy.holder == *to && copy.via == *self.me.org());
         match row.condition {
             _ if known => {}
@@ -143,7 +154,9 @@ impl<S: Store> Node<S> {
             let directory = std::sync::Arc::clone(self.directory());
             let Ok(notice) = verify::verify::<Notice>(&row.bytes, directory.as_ref()) else { continue };
             let known = self.store.holdings(record)?.iter().any(|copy| copy.evidence == Some(notice.digest()));
-            if !known && notice.holder != *self.me.org() {
+            if notice.holder == *self.me.org() {
+                let _judged = self.remember_passing_on(&notice, &mut plan, now)?;
+            } else if !known {
                 // What it cannot say any more is refused by itself, and nobody waits for an answer.
                 let _judged = self.apply_notice(&notice, &row.org, &mut plan, now)?;
             }
