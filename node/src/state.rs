@@ -199,12 +199,6 @@ impl State {
         self.peers.get(org).is_some_and(|peer| peer.suspicion == Some(Suspicion::Restored))
     }
 
-    /// Whether some peer has yet to accept this node's recovery, and to give back what it has of it.
-    #[must_use]
-    pub fn unsettled(&self) -> bool {
-        self.peers.values().any(|peer| peer.suspicion == Some(Suspicion::Restored))
-    }
-
     /// The state of exchange with `org`.
     #[must_use]
     pub fn peer(&self, org: &OrgId) -> PeerRow {

@@ -217,8 +217,10 @@ impl<S: Store> Node<S> {
 
     /// A recall that was obeyed comes again by another way: whoever hands it on passed some version on to here, waits for
     /// this node's word on it, and may be the only one to forward it, since the first way need not have had that version.
+    /// After a recovery it comes again the same way, and asks whether the copy came back.
     pub(crate) fn answer_recall_again(&self, recall: &RecordRow, from: &OrgId, plan: &mut Plan, now: Timestamp) -> Result<(), Refusal> {
-        if recall.kind != Kind::Recall || recall.from.as_ref() == Some(from) || recall.originator == *self.me.org() {
+        let answered = recall.from.as_ref() == Some(from) && self.state.recovery.is_none();
+        if recall.kind != Kind::Recall || answered || recall.originator == *self.me.org() {
             return Ok(());
         }
         let concerned: Vec<RecordId> = header_of(recall)?.linked(Relation::Concerns).collect();

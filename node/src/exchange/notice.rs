@@ -44,6 +44,11 @@ impl<S: Store> Node<S> {
         if notice.holder == *self.me.org() {
             return self.remember_passing_on(notice, plan, now);
         }
+        if self.state.recovery.as_ref().is_some_and(|recovery| recovery.declared == Some(notice.record.0)) {
+            // Not of a record but of this node's own recovery: nothing that was given back is still to come.
+            keep_notice(notice, plan, now);
+            return Ok(Ok(()));
+        }
         if self.state.recovery.is_some() && self.store.record(&notice.record)?.is_none() && !planted(Bug::NoticeForgotten) {
             // It speaks of something that was lost here and is on its way back: it is taken up when that has come. What was
             // recalled does not come back, and the word goes on the way the recall came.

@@ -1,9 +1,10 @@
 //! Accepting: a person at a peer has called the restored organisation, and lets exchange go on in its new era.
 
 use format::checkpoint;
+use format::receipt::State;
 use format::recovery::{Inquiry, Recovery};
 use format::verify::{self, KeyDirectory, Verified};
-use format::{Digest, OrgId, Timestamp};
+use format::{Digest, OrgId, RecordId, Timestamp};
 
 use crate::act::directory::{invalid, wrong_state};
 use crate::command::{Outcome, Refusal};
@@ -52,6 +53,8 @@ impl<S: Store> Node<S> {
             ..state
         }));
         self.give_back(&peer, inquiry, &mut plan, now)?;
+        // Its own recovery comes last: when that has come, all of it has.
+        self.notify(RecordId(recovery.digest()), &peer, State::Held, &peer, &mut plan, now)?;
         Ok(plan)
     }
 }

@@ -17,8 +17,8 @@ use crate::entry::Event;
 use crate::exchange::refuse;
 use crate::node::{Node, Plan};
 use crate::planted::{Bug, planted};
-use crate::ports::Store;
-use crate::rows::{Change, Condition, ContentRow, HoldingRow, HoldingState, Outgoing, RecordRow, Stage};
+use crate::ports::{Store, StoreResult};
+use crate::rows::{Change, Condition, ContentRow, HoldingRow, HoldingState, Outgoing, RecordRow, Stage, StatementKind};
 use crate::vault::Part;
 
 impl<S: Store> Node<S> {
@@ -182,19 +182,26 @@ impl<S: Store> Node<S> {
         Ok(())
     }
 
+    /// Whether every peer has accepted the recovery, and said that nothing of what it gives back is still to come.
+    fn all_came_back(&self) -> StoreResult<bool> {
+        let Some(declared) = self.state.recovery.as_ref().and_then(|recovery| recovery.declared) else { return Ok(false) };
+        let said: BTreeSet<OrgId> = self.store.statements_about(StatementKind::Notice, &declared)?.into_iter().map(|word| word.org).collect();
+        Ok(self.state.peers.keys().all(|peer| said.contains(peer)))
+    }
+
     /// Why something that was begun before the backup waits until every peer has said what it knows of it.
     pub(crate) fn check_settled(&self, row: &RecordRow) -> Result<(), Refusal> {
         let begun_before = self.state.era().is_some_and(|era| row.arrived < era || header_of(row).is_ok_and(|header| header.created < era));
-        if !begun_before || !self.state.unsettled() {
+        if !begun_before || self.all_came_back()? {
             return Ok(());
         }
         Err(crate::act::directory::wrong_state(
             format!(
-                "{} påbörjades före säkerhetskopian, och kan ha lämnats ut sedan dess: vänta tills alla motnoder har godtagit återställningen, eller skriv en ny handling",
+                "{} påbörjades före säkerhetskopian, och kan ha lämnats ut sedan dess: vänta tills alla motnoder har godtagit återställningen och lämnat tillbaka det de har, eller skriv en ny handling",
                 row.number
             ),
             format!(
-                "{} was begun before the backup, and may have been released since: wait until every peer has accepted the recovery, or write a new record",
+                "{} was begun before the backup, and may have been released since: wait until every peer has accepted the recovery and given back what it has, or write a new record",
                 row.number
             ),
         ))
