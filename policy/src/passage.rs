@@ -42,7 +42,8 @@ pub(crate) struct Passage<'a> {
     pub(crate) terms: Option<&'a Agreement>,
     pub(crate) grant: Option<&'a Grant>,
     pub(crate) under: Option<&'a Known<'a>>,
-    /// Whether it recalls or corrects a record that the recipient has from the sender (E3).
+    /// Whether it recalls or corrects a record that the recipient has from the sender (E3), or recalls one that it has from
+    /// anybody.
     pub(crate) steers_held: bool,
 }
 
@@ -55,6 +56,7 @@ impl<'a> Passage<'a> {
         } else {
             match (self.in_audience(), by_originator) {
                 (true, true) => Way::Direct,
+                (false, true) if steers && self.header.kind == Kind::Recall => Way::Steered,
                 (false, true) => Way::None,
                 (_, false) if steers => Way::Steered,
                 (true, false) => Way::Relayed,

@@ -49,7 +49,7 @@ impl Passage<'_> {
         let header = self.header;
         let by_originator = header.originator == *self.from;
         let named = header.audience.contains(self.to);
-        let steered = !by_originator && self.follows_a_copy();
+        let steered = (header.kind == Kind::Recall || !by_originator) && self.follows_a_copy();
         if *self.to == header.originator {
             return self.stands(true);
         }
@@ -69,7 +69,7 @@ impl Passage<'_> {
         self.marked()
     }
 
-    /// Whether it recalls or corrects something that the sender gave the recipient.
+    /// Whether it corrects something that the sender gave the recipient, or recalls something that anybody gave it.
     fn follows_a_copy(&self) -> bool {
         let concerned: Vec<RecordId> = match self.header.kind {
             Kind::Recall => self.header.linked(Relation::Concerns).collect(),
@@ -80,9 +80,10 @@ impl Passage<'_> {
         // A later version follows every earlier one.
         let number = |record: &RecordId| self.chronicle.headers.get(record).map(|header| header.number.clone());
         let numbers: Vec<_> = concerned.iter().filter_map(number).collect();
-        let given = &self.chronicle.at(from).queued;
         let same = |record: &RecordId| concerned.contains(record) || number(record).is_some_and(|number| numbers.contains(&number));
-        given.iter().any(|(record, to)| to == self.to && same(record))
+        let recalls = self.header.kind == Kind::Recall;
+        let givers = (0..self.chronicle.sites.len()).filter(|giver| recalls || *giver == from);
+        givers.flat_map(|giver| &self.chronicle.at(giver).queued).any(|(record, to)| to == self.to && same(record))
     }
 
     fn stands(&self, home: bool) -> Ruling {

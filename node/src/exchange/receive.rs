@@ -137,7 +137,11 @@ impl<S: Store> Node<S> {
             }
             // Each item is kept before the next is weighed: a recall can follow its record in one parcel.
             let mut plan = Plan::default();
-            let arrived = if let InboundItem::Record(record) = &item { Some(RecordId(record.header.digest())) } else { None };
+            let arrived = match &item {
+                InboundItem::Record(record) => Some(RecordId(record.header.digest())),
+                InboundItem::Returned(header, _) => Some(RecordId(header.digest())),
+                _ => None,
+            };
             outcomes.push(self.take_item(item, &named, &from, &mut plan, now)?);
             self.keep(plan, &actor, now)?;
             if let Some(record) = arrived.filter(|_| self.state.recovery.is_some()) {

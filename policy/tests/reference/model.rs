@@ -146,6 +146,7 @@ impl<'a> Facts<'a> {
             (true, _, _) => "returned",
             (_, true, true) => "direct",
             (_, _, false) if steering => "steered",
+            (_, false, true) if case.about_copy && case.header.kind == Kind::Recall => "steered",
             (_, true, false) => "relayed",
             (_, false, false) => "onward",
             (_, false, true) => "none",
