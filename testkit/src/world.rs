@@ -211,6 +211,7 @@ struct ActNote {
     row: Option<node::rows::RecordRow>,
     proposal: Option<format::agreement::Agreement>,
     agreement: Option<(format::AgreementId, Option<u32>)>,
+    now: Timestamp,
     large: bool,
 }
 
@@ -724,6 +725,7 @@ impl World {
             Ok(leave) => leave,
             Err(refusal) => return Effect::Refused(format!("{member} may not {word}: {refusal}")),
         };
+        let now = clock.max(node.state().clock);
         let large = matches!(&command, Command::AttachPiece { bytes, .. } if bytes.len() > 1000);
         let agreement = match &command {
             Command::SignAgreement { id, version } => Some((id.clone(), Some(*version))),
@@ -746,7 +748,7 @@ impl World {
                 {
                     jobs.push_back(Job::Attach(row.number.clone(), row.version));
                 }
-                Effect::Acted { act: ActNote { word, member, row, proposal, agreement, large }, outcome }
+                Effect::Acted { act: ActNote { word, member, row, proposal, agreement, now, large }, outcome }
             }
             Err(refusal) => Effect::Refused(format!("{member}: {word}: {refusal} {}", reasons(&refusal))),
         }
@@ -853,7 +855,10 @@ impl World {
                 }
             }
             Some((id, None)) => {
-                self.chronicle.at_mut(at).knows.withdrawn.insert((id.clone(), me));
+                // A withdrawal is dated no earlier than any version that is known.
+                let known = self.chronicle.at(at).knows.agreements.values().filter(|known| known.agreement.id == *id);
+                let time = known.map(|known| known.agreement.proposed).fold(act.now, Timestamp::max);
+                self.chronicle.withdrew(at, id, &me, time);
             }
             None => {}
         }
