@@ -97,7 +97,7 @@ impl Temper {
             (List, 6),
             (Export, 3),
             (Propose, 4),
-            (Sign, 20),
+            (Sign, 30),
             (Expel, 4),
             (Withdraw, 2),
         ];
@@ -434,7 +434,10 @@ impl Desk<'_> {
     }
 
     fn sign(&mut self) -> Option<Act> {
-        let chosen = self.rng.choice(&self.agreements)?;
+        // Mostly what is new, for the rest is signed already.
+        let later: Vec<&Rc<Agreement>> = self.agreements.iter().filter(|agreement| agreement.version > 1 && agreement.party(self.me.org()).is_some()).collect();
+        let chosen =
+            if self.rng.u8(..4) > 0 { self.rng.choice(later).or_else(|| self.rng.choice(&self.agreements)) } else { self.rng.choice(&self.agreements) }?;
         let command = Command::SignAgreement { id: chosen.id.clone(), version: chosen.version };
         Some(self.act("sign-agreement", "rolf", None, command))
     }

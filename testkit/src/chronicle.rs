@@ -374,6 +374,14 @@ impl Chronicle {
         }
     }
 
+    /// A site leaves an agreement itself: that is dated no earlier than any version that it knows.
+    pub fn withdraws(&mut self, at: Place, agreement: &AgreementId, now: Timestamp) {
+        let known = self.at(at).knows.agreements.values().filter(|known| known.agreement.id == *agreement);
+        let time = known.map(|known| known.agreement.proposed).fold(now, Timestamp::max);
+        let org = self.org(at).clone();
+        self.withdrew(at, agreement, &org, time);
+    }
+
     /// A site knows of a withdrawal.
     pub fn withdrew(&mut self, at: Place, agreement: &AgreementId, org: &OrgId, time: Timestamp) {
         let known = self.at_mut(at).knows.withdrawn.entry((agreement.clone(), org.clone())).or_insert(time);

@@ -725,7 +725,6 @@ impl World {
             Ok(leave) => leave,
             Err(refusal) => return Effect::Refused(format!("{member} may not {word}: {refusal}")),
         };
-        let now = clock.max(node.state().clock);
         let large = matches!(&command, Command::AttachPiece { bytes, .. } if bytes.len() > 1000);
         let agreement = match &command {
             Command::SignAgreement { id, version } => Some((id.clone(), Some(*version))),
@@ -748,7 +747,7 @@ impl World {
                 {
                     jobs.push_back(Job::Attach(row.number.clone(), row.version));
                 }
-                Effect::Acted { act: ActNote { word, member, row, proposal, agreement, now, large }, outcome }
+                Effect::Acted { act: ActNote { word, member, row, proposal, agreement, now: node.state().clock, large }, outcome }
             }
             Err(refusal) => Effect::Refused(format!("{member}: {word}: {refusal} {}", reasons(&refusal))),
         }
@@ -854,12 +853,7 @@ impl World {
                     self.chronicle.signed(at, &agreement, &me);
                 }
             }
-            Some((id, None)) => {
-                // A withdrawal is dated no earlier than any version that is known.
-                let known = self.chronicle.at(at).knows.agreements.values().filter(|known| known.agreement.id == *id);
-                let time = known.map(|known| known.agreement.proposed).fold(act.now, Timestamp::max);
-                self.chronicle.withdrew(at, id, &me, time);
-            }
+            Some((id, None)) => self.chronicle.withdraws(at, id, act.now),
             None => {}
         }
         match (act.word, outcome, &act.row) {

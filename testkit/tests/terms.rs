@@ -3,7 +3,7 @@
 //! Each test plays nodes with parcels between them that are carried when the test says so, so that the order in which
 //! things arrive is the test's own.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot set up its world should fail there")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot set up its world should fail there")]
 
 use std::collections::BTreeSet;
 
