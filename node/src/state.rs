@@ -37,7 +37,12 @@ pub struct Directory {
     cards: BTreeMap<OrgId, Arc<Pinned>>,
     agreements: Agreements,
     digests: BTreeMap<(AgreementId, u32), Digest>,
+    /// Signatures on versions that follow one which is not known here yet, with the signers.
+    early: Vec<(Agreement, Digest, OrgId)>,
 }
+
+/// How many signatures on versions are kept that follow one which is not known here yet; beyond, they are refused.
+const MAX_EARLY: usize = 1024;
 
 impl KeyDirectory for Directory {
     fn keys(&self, org: &OrgId) -> Option<&PublicKeys> {
@@ -81,6 +86,57 @@ impl Directory {
         self.digests.get(&(id.clone(), version)).copied()
     }
 
+    /// Whether a version is a first one, or follows one that is known here.
+    pub(crate) fn follows(&self, agreement: &Agreement) -> bool {
+        agreement.version == 1 || self.followed(agreement).is_some()
+    }
+
+    /// The version that another one names as the one it follows, if it is known here.
+    pub(crate) fn followed(&self, agreement: &Agreement) -> Option<&Agreement> {
+        let known = |version: &Agreement| version.version < agreement.version && self.agreement_digest(&version.id, version.version) == agreement.supersedes;
+        self.agreements.versions(&agreement.id).map(|accord| &accord.agreement).find(|version| known(version))
+    }
+
+    /// Whether a version that is kept here names this one as the one it follows.
+    pub(crate) fn is_followed(&self, id: &AgreementId, digest: &Digest) -> bool {
+        let known = self.agreements.versions(id).map(|accord| &accord.agreement);
+        known.chain(self.early.iter().map(|(agreement, ..)| agreement)).any(|later| later.id == *id && later.supersedes == Some(*digest))
+    }
+
+    /// Whose signatures on a version are kept that came before the version which it follows.
+    pub(crate) fn early(&self, digest: &Digest) -> impl Iterator<Item = &OrgId> {
+        self.early.iter().filter(move |(_, known, _)| known == digest).map(|(.., signer)| signer)
+    }
+
+    /// Whether there is room for one more signature that comes before the version which it follows.
+    pub(crate) const fn has_room(&self) -> bool {
+        self.early.len() < MAX_EARLY
+    }
+
+    /// Takes in a signature, and those that waited for it.
+    fn learn_signature(&mut self, agreement: Agreement, digest: Digest, signer: OrgId) -> StoreResult<()> {
+        let mut open = vec![(agreement, digest, signer)];
+        while let Some((agreement, digest, signer)) = open.pop() {
+            if !self.follows(&agreement) {
+                self.early.push((agreement, digest, signer));
+                continue;
+            }
+            let named = AgreementRef { id: agreement.id.clone(), version: agreement.version };
+            if *self.digests.entry((named.id.clone(), named.version)).or_insert(digest) != digest {
+                // Another wording has the number by now; this one never will.
+                continue;
+            }
+            let corrupt = |e: policy::accord::AccordError| StoreError::Corrupt { what: "statement", why: e.to_string() };
+            self.agreements.insert(agreement).map_err(corrupt)?;
+            self.agreements.sign(&named, &signer).map_err(corrupt)?;
+            let waiting = std::mem::take(&mut self.early);
+            let (now, still) = waiting.into_iter().partition(|(later, ..)| self.follows(later));
+            self.early = still;
+            open.extend::<Vec<_>>(now);
+        }
+        Ok(())
+    }
+
     fn learn(&mut self, row: &StatementRow) -> StoreResult<()> {
         let corrupt = |why: String| StoreError::Corrupt { what: "statement", why };
         let signed = Signed::parse(&row.bytes).map_err(|e| corrupt(e.to_string()))?;
@@ -92,10 +148,7 @@ impl Directory {
             }
             StatementKind::Agreement => {
                 let agreement: Agreement = read(&signed)?;
-                let named = AgreementRef { id: agreement.id.clone(), version: agreement.version };
-                self.digests.entry((named.id.clone(), named.version)).or_insert_with(|| signed.digest());
-                self.agreements.insert(agreement).map_err(|e| corrupt(e.to_string()))?;
-                self.agreements.sign(&named, signed.signer()).map_err(|e| corrupt(e.to_string()))?;
+                self.learn_signature(agreement, signed.digest(), signed.signer().clone())?;
             }
             StatementKind::Withdrawal => {
                 let withdrawal: Withdrawal = read(&signed)?;

@@ -92,7 +92,7 @@ impl Accord {
 
     fn missing(&self, before: Option<&Self>, now: Timestamp) -> BTreeSet<OrgId> {
         let mut needed = match before {
-            Some(before) => self.needed_by_chair(before).unwrap_or_else(|| self.needed_from_all(Some(before), now)),
+            Some(before) => self.needed_by_chair(before, now).unwrap_or_else(|| self.needed_from_all(Some(before), now)),
             None => self.needed_from_all(None, now),
         };
         needed.retain(|org| !self.signed.contains(org) && !self.withdrawn.contains_key(org));
@@ -104,23 +104,26 @@ impl Accord {
         let mut needed: BTreeSet<OrgId> = self.agreement.parties.iter().map(|party| party.org.clone()).collect();
         let Some(before) = before else { return needed };
         let left_out: Vec<&OrgId> = before.left(now).filter(|org| self.agreement.party(org).is_none()).collect();
-        let signers = before.agreement.parties.iter().filter(|party| self.signed.contains(&party.org)).count();
-        let silent = before.left(now).filter(|org| !self.signed.contains(*org) && !self.withdrawn.contains_key(*org)).count();
+        // WHY: whoever is in the version signs it or keeps it from holding, so only those left out are counted as silent.
+        let signs = |org: &OrgId| self.signed.contains(org) || (self.agreement.party(org).is_some() && !self.withdrawn.contains_key(org));
+        let signers = before.agreement.parties.iter().filter(|party| signs(&party.org)).count();
+        let silent = before.left(now).filter(|org| !signs(org) && !self.withdrawn.contains_key(*org)).count();
         if !left_out.is_empty() && signers <= silent {
             needed.extend(left_out.into_iter().cloned());
         }
         needed
     }
 
-    /// S5: the chair admits parties, where the version before says so and nothing else changes.
-    fn needed_by_chair(&self, before: &Self) -> Option<BTreeSet<OrgId>> {
+    /// S5: the chair admits parties, where the version before says so and nothing else changes. It expels nobody.
+    fn needed_by_chair(&self, before: &Self, now: Timestamp) -> Option<BTreeSet<OrgId>> {
         let (old, new) = (&before.agreement, &self.agreement);
         let same = old.title == new.title && old.form == new.form && old.terms == new.terms && old.valid_until == new.valid_until;
         let chairs: Vec<&OrgId> = old.parties.iter().filter(|party| party.role == PartyRole::Chair).map(|party| &party.org).collect();
         let widened = |org: &OrgId| new.party(org).is_none_or(|party| widens(old.party(org), party));
         let sound = chairs.iter().all(|chair| old.is_party(chair, new.proposed) && !widened(chair));
         let heard = chairs.iter().any(|chair| self.signed.contains(*chair) || !self.withdrawn.contains_key(*chair));
-        if !same || old.terms.joining != Joining::Chair || !sound || !heard {
+        let spared = before.left(now).all(|org| new.party(org).is_some_and(|party| !shortens(old.party(org), party)));
+        if !same || old.terms.joining != Joining::Chair || !sound || !heard || !spared {
             return None;
         }
         let changed = new.parties.iter().filter(|party| widens(old.party(&party.org), party)).map(|party| &party.org);
@@ -130,14 +133,17 @@ impl Accord {
 
 /// Whether a party's entry gives it more, or another part, than its entry before.
 fn widens(before: Option<&Party>, party: &Party) -> bool {
-    before.is_none_or(|old| {
-        let later = match (old.until, party.until) {
-            (None, _) => false,
-            (Some(_), None) => true,
-            (Some(old), Some(new)) => new > old,
-        };
-        old.role != party.role || old.from != party.from || later
-    })
+    before.is_none_or(|old| old.role != party.role || old.from != party.from || ends_later(old.until, party.until))
+}
+
+/// Whether a party's entry ends sooner than its entry before.
+fn shortens(before: Option<&Party>, party: &Party) -> bool {
+    before.is_some_and(|old| ends_later(party.until, old.until))
+}
+
+/// Whether `new` ends later than `old`; none is no end.
+fn ends_later(old: Option<Timestamp>, new: Option<Timestamp>) -> bool {
+    old.is_some_and(|old| new.is_none_or(|new| new > old))
 }
 
 /// A version as [`Agreements`] knows it: with its standing, and the newer version in force if there is one.
@@ -260,10 +266,10 @@ impl Agreements {
         self.versions(id).map(|accord| accord.agreement.proposed).fold(now, Timestamp::max)
     }
 
-    /// Takes in a version. The caller has checked that `supersedes` is the digest of the version before.
+    /// Takes in a version. The caller has checked that `supersedes` is the digest of an earlier one.
     ///
     /// # Errors
-    /// Known already in other words, or the version before is not known.
+    /// Known already in other words, or no earlier version is known.
     pub fn insert(&mut self, agreement: Agreement) -> Result<(), AccordError> {
         let accord = Accord::new(agreement);
         let AgreementRef { id, version } = accord.name();
@@ -272,7 +278,7 @@ impl Agreements {
             Some(_) => return Err(AccordError::Differs(accord.name())),
             None => {}
         }
-        if version != 1 && self.get(&id, version.saturating_sub(1)).is_none() {
+        if version != 1 && self.versions(&id).next().is_none_or(|first| first.agreement.version >= version) {
             return Err(AccordError::Gap(accord.name()));
         }
         let history = self.0.entry(id).or_default();

@@ -18,7 +18,7 @@ pub(crate) struct Missing {
     pub(crate) proposed_by: OrgId,
     /// When.
     pub(crate) now: Timestamp,
-    /// The newest version that is known, with its digest.
+    /// The newest number that is known, and the digest of the version that this one follows.
     pub(crate) before: Option<(u64, String)>,
 }
 

@@ -8,10 +8,10 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use fastrand::Rng;
-use format::agreement::{Agreement, Onward, PartyRole};
+use format::agreement::{Agreement, Form, Onward, PartyRole};
 use format::marking::{Caveat, Marking, Tlp};
 use format::record::{Kind, Link, Relation};
-use format::{OrgId, RecordId, RecordNumber, Timestamp};
+use format::{Digest, OrgId, RecordId, RecordNumber, Timestamp};
 use node::Command;
 use node::act::release;
 use node::command::DraftInput;
@@ -67,6 +67,7 @@ enum Idea {
     Export,
     Propose,
     Sign,
+    Expel,
     Withdraw,
 }
 
@@ -74,8 +75,8 @@ impl Temper {
     /// Draws a temper: each idea is up to three times as frequent, or as rare, as usual.
     pub fn draw(rng: &mut Rng) -> Self {
         use Idea::{
-            Answer, Approve, Ask, Attach, Correct, Discard, Draft, Edit, Export, List, Open, OpenPiece, PassOn, Propose, Recall, Release, SendBack, Sign,
-            Submit, Withdraw,
+            Answer, Approve, Ask, Attach, Correct, Discard, Draft, Edit, Expel, Export, List, Open, OpenPiece, PassOn, Propose, Recall, Release, SendBack,
+            Sign, Submit, Withdraw,
         };
         let usual = [
             (Draft, 90),
@@ -96,7 +97,8 @@ impl Temper {
             (List, 6),
             (Export, 3),
             (Propose, 4),
-            (Sign, 12),
+            (Sign, 30),
+            (Expel, 4),
             (Withdraw, 2),
         ];
         let weights = usual.map(|(idea, weight)| (idea, weight * [1, 2, 2, 3, 6].get(rng.usize(..5)).copied().unwrap_or(2)));
@@ -109,7 +111,7 @@ impl Temper {
 
     /// Nobody leaves an agreement, or makes another.
     pub fn stay(&mut self) {
-        self.weights.retain(|(idea, _)| !matches!(idea, Idea::Withdraw | Idea::Propose | Idea::Sign));
+        self.weights.retain(|(idea, _)| !matches!(idea, Idea::Withdraw | Idea::Propose | Idea::Sign | Idea::Expel));
     }
 
     fn idea(&self, rng: &mut Rng) -> Idea {
@@ -226,6 +228,7 @@ impl Desk<'_> {
             Idea::Export => Some(self.act("export-ledger", "osk", None, Command::ExportLedger)),
             Idea::Propose => self.propose(),
             Idea::Sign => self.sign(),
+            Idea::Expel => self.expel(),
             Idea::Withdraw => {
                 let chosen = self.rng.choice(&self.agreements)?.id.clone();
                 Some(self.act("withdraw", "rolf", None, Command::Withdraw { id: chosen }))
@@ -412,8 +415,29 @@ impl Desk<'_> {
         Some(self.act("propose-agreement", "lena", None, Command::ProposeAgreement(Box::new(agreement))))
     }
 
+    /// A new version of an agreement of several, without one of its parties.
+    fn expel(&mut self) -> Option<Act> {
+        let mine = |agreement: &&Rc<Agreement>| agreement.parties.len() > 2 && agreement.party(self.me.org()).is_some();
+        let several: Vec<Rc<Agreement>> = self.agreements.iter().filter(mine).cloned().collect();
+        let before = self.rng.choice(several)?;
+        let newest = self.agreements.iter().filter(|agreement| agreement.id == before.id).map(|agreement| agreement.version).max()?;
+        let others: Vec<&OrgId> = before.parties.iter().map(|party| &party.org).filter(|org| *org != self.me.org()).collect();
+        let out = (*self.rng.choice(&others)?).clone();
+        let mut next = Agreement::clone(&before);
+        next.parties.retain(|party| party.org != out);
+        next.form = if next.parties.len() == 2 { Form::Bilateral } else { next.form };
+        next.version = newest + 1;
+        next.supersedes = Some(Digest::of(&serde_json::to_vec(before.as_ref()).ok()?));
+        next.proposed_by = self.me.org().clone();
+        next.proposed = self.now;
+        Some(self.act("expel", "lena", None, Command::ProposeAgreement(Box::new(next))))
+    }
+
     fn sign(&mut self) -> Option<Act> {
-        let chosen = self.rng.choice(&self.agreements)?;
+        // Mostly what is new, for the rest is signed already.
+        let later: Vec<&Rc<Agreement>> = self.agreements.iter().filter(|agreement| agreement.version > 1 && agreement.party(self.me.org()).is_some()).collect();
+        let chosen =
+            if self.rng.u8(..4) > 0 { self.rng.choice(later).or_else(|| self.rng.choice(&self.agreements)) } else { self.rng.choice(&self.agreements) }?;
         let command = Command::SignAgreement { id: chosen.id.clone(), version: chosen.version };
         Some(self.act("sign-agreement", "rolf", None, command))
     }

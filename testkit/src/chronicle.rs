@@ -115,8 +115,8 @@ pub struct KnownGrant {
 pub struct Knowledge {
     /// Agreements.
     pub agreements: BTreeMap<(AgreementId, u32), KnownAgreement>,
-    /// Withdrawals.
-    pub withdrawn: BTreeSet<(AgreementId, OrgId)>,
+    /// Withdrawals, with the time that each bears.
+    pub withdrawn: BTreeMap<(AgreementId, OrgId), Timestamp>,
     /// Grants.
     pub grants: Vec<KnownGrant>,
     /// Records that were recalled by their originators.
@@ -361,7 +361,7 @@ impl Chronicle {
             }
             SeenItem::Agreement { agreement, signer } => self.signed(at, agreement, signer),
             SeenItem::Withdrawal(withdrawal) => {
-                self.at_mut(at).knows.withdrawn.insert((withdrawal.agreement.clone(), withdrawal.org.clone()));
+                self.withdrew(at, &withdrawal.agreement, &withdrawal.org, withdrawal.at);
             }
             SeenItem::Returned { id, header } => self.came_back(at, *id, header),
             SeenItem::Piece { .. } | SeenItem::Notice(_) => {}
@@ -386,7 +386,24 @@ impl Chronicle {
         let name = (agreement.id.clone(), agreement.version);
         let known = self.at_mut(at).knows.agreements.entry(name);
         let known = known.or_insert_with(|| KnownAgreement { agreement: Rc::clone(agreement), signed: BTreeSet::new() });
-        known.signed.insert(signer.clone());
+        // A site keeps the wording that reached it first.
+        if known.agreement == *agreement {
+            known.signed.insert(signer.clone());
+        }
+    }
+
+    /// A site leaves an agreement itself: that is dated no earlier than any version that it knows.
+    pub fn withdraws(&mut self, at: Place, agreement: &AgreementId, now: Timestamp) {
+        let known = self.at(at).knows.agreements.values().filter(|known| known.agreement.id == *agreement);
+        let time = known.map(|known| known.agreement.proposed).fold(now, Timestamp::max);
+        let org = self.org(at).clone();
+        self.withdrew(at, agreement, &org, time);
+    }
+
+    /// A site knows of a withdrawal.
+    pub fn withdrew(&mut self, at: Place, agreement: &AgreementId, org: &OrgId, time: Timestamp) {
+        let known = self.at_mut(at).knows.withdrawn.entry((agreement.clone(), org.clone())).or_insert(time);
+        *known = time.max(*known);
     }
 
     /// A site released a record of its own.

@@ -63,6 +63,7 @@ pub const ACTS: &[&str] = &[
     "export-ledger",
     "propose-agreement",
     "sign-agreement",
+    "expel",
     "withdraw",
     "expire",
     "dispatch",

@@ -16,7 +16,7 @@ use format::{OrgId, RecordId, Signed, Timestamp};
 use node::act::who_has;
 use node::node::ledger_name;
 use node::ports::{MAX_PAGE, Reader, RecordQuery, StoreError, StoreResult};
-use node::rows::{Condition, HoldingState, Outgoing, RecordRow, Stage, StatementKind};
+use node::rows::{Condition, HoldingRow, HoldingState, Outgoing, RecordRow, Stage, StatementKind};
 use node::state::{LedgerTree, State};
 use node::vault::Part;
 use store::sqlite::Sqlite;
@@ -604,6 +604,22 @@ pub fn drained(world: &World) -> Check {
             if let Some(copy) = copies.iter().find(|copy| copy.via == *org && matches!(copy.state, HoldingState::Queued | HoldingState::Sent)) {
                 return broken(15, format!("{} v{} is still {:?} for {}", row.number, row.version, copy.state, copy.holder));
             }
+            wanting(world, at, &row, &copies)?;
+        }
+    }
+    Ok(())
+}
+
+/// 15. After healing no party has refused for good what it could not place for want of the agreement.
+fn wanting(world: &World, at: Place, row: &RecordRow, copies: &[HoldingRow]) -> Check {
+    let header = node::act::release::header_of(row).map_err(|fault| unread(&fault))?;
+    let codes = ["agreement-unknown", "agreement-unsigned"];
+    for copy in copies.iter().filter(|copy| copy.via == *world.site(at).org() && copy.state == HoldingState::Refused && row.condition == Condition::Current) {
+        let (from, to, now) = (world.site(at).org(), &copy.holder, world.clock(at));
+        let knows = &world.chronicle.at(at).knows;
+        let passage = Passage { chronicle: &world.chronicle, knows, from, to, record: row.id, header: &header, now, arriving: false, free_terms: false };
+        if passage.is_party(to) && codes.iter().any(|code| copy.reasons.contains(*code)) {
+            return broken(15, format!("{} v{} was refused by {to} for want of the agreement, and not sent again with it", row.number, row.version));
         }
     }
     Ok(())

@@ -2,7 +2,7 @@
 //!
 //! They are an upper bound: what they forbid must not happen, and what they permit may still be forbidden for a reason
 //! that the simulation does not know. They take their facts from the chronicle. Only what generated worlds contain is
-//! covered: first versions of agreements that every party signs, and no house rules.
+//! covered: agreements that every party signs, later versions that leave somebody out, and no house rules.
 
 use format::agreement::{Onward, PartyRole};
 use format::marking::{Caveat, Handling, Level, Tlp};
@@ -108,12 +108,15 @@ impl Passage<'_> {
             return if self.arriving && may_be_unknown { Ok(()) } else { forbid("its agreement is not known") };
         };
         self.in_force(known)?;
-        self.party(known, self.from)?;
-        self.party(known, &header.originator)?;
-        if recipient_is_party {
-            self.party(known, self.to)?;
+        let later = self.later(known);
+        for version in [Some(known), later].into_iter().flatten() {
+            self.party(version, self.from)?;
+            self.party(version, &header.originator)?;
+            if recipient_is_party {
+                self.party(version, self.to)?;
+            }
+            self.within(version)?;
         }
-        self.within(known)?;
         let terms = &known.agreement.terms;
         if !terms.legal_bases.contains(&header.legal_basis) {
             return forbid("its legal basis is not agreed");
@@ -124,9 +127,34 @@ impl Passage<'_> {
         Ok(())
     }
 
+    /// The newest later version that holds: its parties have signed, more than half of those before it among them.
+    fn later(&self, known: &KnownAgreement) -> Option<&KnownAgreement> {
+        let mut settled: Option<&KnownAgreement> = None;
+        for version in self.knows.agreements.values().filter(|version| version.agreement.id == known.agreement.id) {
+            let all = version.agreement.parties.iter().all(|party| version.signed.contains(&party.org) || self.left(version, &party.org));
+            let majority = settled.is_none_or(|before| {
+                let stays: Vec<&OrgId> = before.agreement.parties.iter().map(|party| &party.org).filter(|org| !self.left(before, org)).collect();
+                let out = stays.iter().any(|org| version.agreement.party(org).is_none());
+                let signed = before.agreement.parties.iter().filter(|party| version.signed.contains(&party.org)).count();
+                let silent = stays.iter().filter(|org| !version.signed.contains(**org) && !self.left(version, org)).count();
+                !out || signed > silent
+            });
+            if all && majority {
+                settled = Some(version);
+            }
+        }
+        settled.filter(|version| version.agreement.version > known.agreement.version && version.agreement.valid_from <= self.now)
+    }
+
+    /// Whether a party has withdrawn, and not signed this version since.
+    fn left(&self, known: &KnownAgreement, org: &OrgId) -> bool {
+        let said = self.knows.withdrawn.get(&(known.agreement.id.clone(), org.clone()));
+        said.is_some_and(|said| !(known.signed.contains(org) && known.agreement.proposed > *said))
+    }
+
     fn in_force(&self, known: &KnownAgreement) -> Ruling {
         let agreement = &known.agreement;
-        let left = |org: &OrgId| self.knows.withdrawn.contains(&(agreement.id.clone(), org.clone()));
+        let left = |org: &OrgId| self.left(known, org);
         if agreement.parties.iter().any(|party| !known.signed.contains(&party.org) && !left(&party.org)) {
             return forbid("its agreement is not signed by all");
         }
@@ -139,12 +167,20 @@ impl Passage<'_> {
         Ok(())
     }
 
+    /// Whether `org` is a party, as far as the one who decides knows.
+    #[must_use]
+    pub fn is_party(&self, org: &OrgId) -> bool {
+        let name = (self.header.agreement.id.clone(), self.header.agreement.version);
+        let known = self.knows.agreements.get(&name);
+        known.is_some_and(|known| [Some(known), self.later(known)].into_iter().flatten().all(|version| self.party(version, org).is_ok()))
+    }
+
     fn party(&self, known: &KnownAgreement, org: &OrgId) -> Ruling {
         let agreement = &known.agreement;
         let Some(party) = agreement.parties.iter().find(|party| party.org == *org) else {
             return forbid(format!("{org} is no party to {}", agreement.id));
         };
-        if self.knows.withdrawn.contains(&(agreement.id.clone(), org.clone())) {
+        if self.left(known, org) {
             return forbid(format!("{org} has withdrawn from {}", agreement.id));
         }
         if party.role == PartyRole::Observer && org == self.from {
@@ -184,7 +220,9 @@ impl Passage<'_> {
             header.marking.caveats.contains(&Caveat::OriginatorControl) || header.marking.handling.contains(&Handling::H2) || header.marking.tlp == Tlp::Amber;
         let asks = match rule {
             Some(Onward::Free) => false,
-            Some(Onward::Within) => known.is_some_and(|known| self.party(known, self.to).is_err()),
+            Some(Onward::Within) => {
+                known.is_some_and(|known| [Some(known), self.later(known)].into_iter().flatten().any(|version| self.party(version, self.to).is_err()))
+            }
             Some(Onward::Never | Onward::Consent) => true,
             None => !self.free_terms,
         };
@@ -192,7 +230,8 @@ impl Passage<'_> {
             return forbid("its originator has not consented");
         }
         let shared = self.knows.agreements.values().any(|known| {
-            let allowed = self.in_force(known).and_then(|()| self.party(known, self.from)).and_then(|()| self.party(known, self.to));
+            let allowed = if self.later(known).is_some() { forbid("a later version holds") } else { self.in_force(known) };
+            let allowed = allowed.and_then(|()| self.party(known, self.from)).and_then(|()| self.party(known, self.to));
             allowed.and_then(|()| self.within(known)).is_ok()
         });
         if shared { Ok(()) } else { forbid("the two have no agreement of their own that covers it") }

@@ -225,6 +225,7 @@ struct ActNote {
     row: Option<node::rows::RecordRow>,
     proposal: Option<format::agreement::Agreement>,
     agreement: Option<(format::AgreementId, Option<u32>)>,
+    now: Timestamp,
     large: bool,
 }
 
@@ -775,7 +776,7 @@ impl World {
                 {
                     jobs.push_back(Job::Attach(row.number.clone(), row.version));
                 }
-                Effect::Acted { act: ActNote { word, member, row, proposal, agreement, large }, outcome }
+                Effect::Acted { act: ActNote { word, member, row, proposal, agreement, now: node.state().clock, large }, outcome }
             }
             Err(refusal) => Effect::Refused(format!("{member}: {word}: {refusal} {}", reasons(&refusal))),
         }
@@ -882,9 +883,7 @@ impl World {
                     self.chronicle.signed(at, &agreement, &me);
                 }
             }
-            Some((id, None)) => {
-                self.chronicle.at_mut(at).knows.withdrawn.insert((id.clone(), me));
-            }
+            Some((id, None)) => self.chronicle.withdraws(at, id, act.now),
             None => {}
         }
         match (act.word, outcome, &act.row) {

@@ -1,7 +1,8 @@
 //! Agreements: put forward, signed, left; here, and as they come from other parties.
 //!
 //! Each party's signature is a statement of its own over the same bytes, and travels to every other party whose card is
-//! held. Whether enough have signed is asked of `policy` whenever it matters, never noted as a fact.
+//! held, and to whoever the version leaves out. Whoever it adds is shown the versions before. Whether enough have signed
+//! is asked of `policy` whenever it matters, never noted as a fact.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +18,7 @@ use crate::entry::Event;
 use crate::exchange::MAX_QUEUE;
 use crate::node::{Node, Plan};
 use crate::planted::{Bug, planted};
-use crate::ports::Store;
+use crate::ports::{Store, StoreError, StoreResult};
 use crate::rows::{Change, Outgoing, StatementKind, StatementRow};
 
 /// Key under which one party's signature is kept: many sign the same bytes.
@@ -40,11 +41,14 @@ impl<S: Store> Node<S> {
                 format!("version {} of {} is known here already: propose version {}", agreement.version, agreement.id, agreement.version + 1),
             ));
         }
-        self.continues(agreement).map_err(|code| invalid("agreement", code))?;
+        if !self.state.directory.follows(agreement) {
+            return Err(invalid("agreement", "it does not name an earlier version that is known here by its digest"));
+        }
         let signed = verify::state(agreement, &self.me.keys).map_err(|e| invalid("agreement", report(&e)))?;
         let mut plan = Plan::default();
         plan.event(Event::AgreementProposed { agreement: agreement.id.clone(), version: agreement.version, digest: signed.digest() });
-        self.keep_signature(&signed, None, &mut plan, now);
+        keep_signature(&signed, &mut plan, now);
+        self.spread_signature(&signed, &mut plan)?;
         Ok((Outcome::Done, plan))
     }
 
@@ -64,7 +68,8 @@ impl<S: Store> Node<S> {
         let signed = Signed::sign::<Agreement>(payload, &self.me.keys).map_err(|e| invalid("keys", e))?;
         let signed: Verified<Agreement> = verify::verify(&signed.to_bytes(), self.directory().as_ref()).map_err(|e| invalid("agreement", report(&e)))?;
         let mut plan = Plan::default();
-        self.keep_signature(&signed, None, &mut plan, now);
+        keep_signature(&signed, &mut plan, now);
+        self.spread_signature(&signed, &mut plan)?;
         Ok((Outcome::Done, plan))
     }
 
@@ -87,8 +92,11 @@ impl<S: Store> Node<S> {
     /// Takes in a version, or one more signature on it, from another party.
     pub(crate) fn learn_agreement(&self, agreement: &Verified<Agreement>, plan: &mut Plan, now: Timestamp) -> Result<(), BTreeSet<String>> {
         let refuse = |code: &str| Err([code.to_owned()].into());
-        if agreement.party(self.me.org()).is_none() {
+        if !self.concerns_us(agreement) {
             return refuse("not-a-party");
+        }
+        if planted(Bug::LaterVersionIgnored) && agreement.version > 1 {
+            return Ok(());
         }
         let named = name(agreement);
         match self.state.directory.agreement_digest(&named.id, named.version) {
@@ -99,21 +107,25 @@ impl<S: Store> Node<S> {
                     return Ok(());
                 }
             }
+            None if self.state.directory.early(&agreement.digest()).any(|signer| signer == agreement.signer()) => return Ok(()),
+            None if !self.state.directory.follows(agreement) && !self.state.directory.has_room() => return refuse("agreement-gap"),
+            None if self.state.directory.early(&agreement.digest()).next().is_some() => {}
             None => {
-                if self.continues(agreement).is_err() {
-                    return refuse("agreement-gap");
-                }
                 plan.event(Event::AgreementProposed { agreement: named.id, version: named.version, digest: agreement.digest() });
             }
         }
-        self.keep_signature(agreement, Some(agreement.signer()), plan, now);
+        keep_signature(agreement, plan, now);
         Ok(())
     }
 
     /// Takes in another party's withdrawal.
     pub(crate) fn learn_withdrawal(&self, withdrawal: &Verified<Withdrawal>, plan: &mut Plan, now: Timestamp) -> Result<(), BTreeSet<String>> {
-        if self.state.directory.agreements().versions(&withdrawal.agreement).next().is_none() {
+        let mut versions = self.state.directory.agreements().versions(&withdrawal.agreement).peekable();
+        if versions.peek().is_none() {
             return Err(["agreement-unknown".to_owned()].into());
+        }
+        if versions.any(|accord| accord.withdrawn.get(&withdrawal.org).is_some_and(|known| *known >= withdrawal.at)) {
+            return Ok(());
         }
         if !planted(Bug::WithdrawalIgnored) {
             self.keep_withdrawal(withdrawal, plan, now);
@@ -121,35 +133,61 @@ impl<S: Store> Node<S> {
         Ok(())
     }
 
-    /// Whether a version follows the one before it.
-    fn continues(&self, agreement: &Agreement) -> Result<(), &'static str> {
-        if agreement.version == 1 {
-            return Ok(());
-        }
-        let before = self.state.directory.agreement_digest(&agreement.id, agreement.version - 1);
-        if before.is_some() && before == agreement.supersedes { Ok(()) } else { Err("it does not name the version before it by its digest") }
+    /// Whether a version is for this node: it names this organisation, leaves it out, or is one before a version that is
+    /// kept here.
+    fn concerns_us(&self, agreement: &Verified<Agreement>) -> bool {
+        let directory = &self.state.directory;
+        let names_us = |version: &Agreement| version.party(self.me.org()).is_some();
+        names_us(agreement) || directory.followed(agreement).is_some_and(names_us) || directory.is_followed(&agreement.id, &agreement.digest())
     }
 
-    /// Keeps a signature, and queues it for the other parties unless it came from one of them.
-    fn keep_signature(&self, signed: &Verified<Agreement>, from: Option<&OrgId>, plan: &mut Plan, now: Timestamp) {
-        let named = name(signed);
+    /// The signatures and withdrawals that are held of an agreement, in the order in which another can take them in:
+    /// versions backwards, so that whoever is in the later one knows the earlier one as its own.
+    pub(crate) fn shown(&self, id: &AgreementId, up_to: u32) -> StoreResult<Vec<Outgoing>> {
+        let mut shown = Vec::new();
+        for row in self.store.opening()?.statements {
+            let corrupt = |e: &dyn std::error::Error| StoreError::Corrupt { what: "agreement", why: e.to_string() };
+            let signed = Signed::parse(&row.bytes).map_err(|e| corrupt(&e))?;
+            match row.kind {
+                StatementKind::Agreement => {
+                    let agreement: Agreement = serde_json::from_slice(signed.payload()).map_err(|e| corrupt(&e))?;
+                    if agreement.id == *id && agreement.version <= up_to {
+                        shown.push((agreement.version, Outgoing::Statement(ItemKind::Agreement, row.key)));
+                    }
+                }
+                StatementKind::Withdrawal => {
+                    let withdrawal: Withdrawal = serde_json::from_slice(signed.payload()).map_err(|e| corrupt(&e))?;
+                    if withdrawal.agreement == *id {
+                        shown.push((0, Outgoing::Statement(ItemKind::Withdrawal, row.key)));
+                    }
+                }
+                _ => {}
+            }
+        }
+        shown.sort_by_key(|(version, _)| std::cmp::Reverse(*version));
+        Ok(shown.into_iter().map(|(_, what)| what).collect())
+    }
+
+    /// Queues a signature of this organisation for every other party, and for whoever the version leaves out; and, where this
+    /// organisation put the version forward, the versions before for whoever it adds.
+    fn spread_signature(&self, signed: &Verified<Agreement>, plan: &mut Plan) -> StoreResult<()> {
         let key = signature_key(&signed.digest(), signed.signer());
-        plan.event(Event::AgreementSigned { agreement: named.id, version: named.version, party: signed.signer().clone() });
-        plan.change(Change::Statement(StatementRow {
-            kind: StatementKind::Agreement,
-            key,
-            org: signed.signer().clone(),
-            about: Some(signed.digest()),
-            bytes: signed.signed().to_bytes(),
-            at: now,
-        }));
-        if from.is_none() {
-            for party in &signed.parties {
-                if party.org != *self.me.org() && self.room(&party.org) {
-                    plan.change(Change::Queue(party.org.clone(), Outgoing::Statement(ItemKind::Agreement, key)));
+        let before = self.state.directory.followed(signed);
+        let named_before = |org: &OrgId| before.is_none_or(|before| before.party(org).is_some());
+        let all: BTreeSet<&OrgId> =
+            [Some(signed.value()), before].into_iter().flatten().flat_map(|version| version.parties.iter().map(|party| &party.org)).collect();
+        for org in all {
+            if org == self.me.org() || !self.room(org) {
+                continue;
+            }
+            plan.change(Change::Queue(org.clone(), Outgoing::Statement(ItemKind::Agreement, key)));
+            if !named_before(org) && signed.proposed_by == *self.me.org() {
+                for what in self.shown(&signed.id, signed.version - 1)? {
+                    plan.change(Change::Queue(org.clone(), what));
                 }
             }
         }
+        Ok(())
     }
 
     fn keep_withdrawal(&self, withdrawal: &Verified<Withdrawal>, plan: &mut Plan, now: Timestamp) {
@@ -174,6 +212,18 @@ impl<S: Store> Node<S> {
     pub(crate) fn room(&self, org: &OrgId) -> bool {
         self.state.directory.card(org).is_some() && self.state.queued.get(org).is_none_or(|waiting| *waiting < MAX_QUEUE)
     }
+}
+
+fn keep_signature(signed: &Verified<Agreement>, plan: &mut Plan, now: Timestamp) {
+    plan.event(Event::AgreementSigned { agreement: signed.id.clone(), version: signed.version, party: signed.signer().clone() });
+    plan.change(Change::Statement(StatementRow {
+        kind: StatementKind::Agreement,
+        key: signature_key(&signed.digest(), signed.signer()),
+        org: signed.signer().clone(),
+        about: Some(signed.digest()),
+        bytes: signed.signed().to_bytes(),
+        at: now,
+    }));
 }
 
 fn not_found(id: &AgreementId, version: u32) -> Refusal {

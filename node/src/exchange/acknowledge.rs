@@ -14,6 +14,7 @@ use format::{OrgId, Signed, Timestamp};
 
 use super::dispatch::records_among;
 use super::receive::{Answer, read_continued, receipt_key};
+use crate::act::release::header_of;
 use crate::command::Refusal;
 use crate::entry::Event;
 use crate::node::{Node, Plan, ledger_name};
@@ -200,7 +201,9 @@ impl<S: Store> Node<S> {
                     // It was in line for a second time, and taken out of it by a recall that this copy had not seen.
                     self.recall_reaches(record, &state.org, &mut plan, now)?;
                 }
-                self.set_copy(copy, &mut plan)?;
+                if !self.show_agreement(&copy, &mut plan, now)? {
+                    self.set_copy(copy, &mut plan)?;
+                }
             }
         }
         plan.event(Event::Receipted { peer: state.org.clone(), sequence, accepted, refused });
@@ -217,6 +220,30 @@ impl<S: Store> Node<S> {
         state.receipt_checkpoint = Some(checkpoint);
         plan.change(Change::Peer(state));
         Ok(plan)
+    }
+
+    /// A party that refused a record for want of the agreement, or of signatures on it, is shown what is held here, and gets
+    /// the record once more after it. Gives whether that is so: it is tried once for each copy, which bears the reasons.
+    fn show_agreement(&self, copy: &HoldingRow, plan: &mut Plan, now: Timestamp) -> Result<bool, Refusal> {
+        let wanting = ["agreement-unknown", "agreement-unsigned"];
+        if copy.state != HoldingState::Refused || !copy.reasons.iter().any(|code| wanting.contains(&code.as_str())) || planted(Bug::AgreementNotShown) {
+            return Ok(false);
+        }
+        let before = self.store.holdings(&copy.record)?.into_iter().find(|known| known.holder == copy.holder && known.via == copy.via);
+        let (Some(before), Some(row)) = (before, self.store.record(&copy.record)?) else { return Ok(false) };
+        let header = header_of(&row)?;
+        let named = self.state.directory.agreements().get(&header.agreement.id, header.agreement.version);
+        // A stranger to the agreement is not shown it.
+        let theirs = named.is_some_and(|accord| accord.party(&copy.holder, now));
+        if before.state != HoldingState::Sent || !before.reasons.is_empty() || !theirs || !self.room(&copy.holder) {
+            return Ok(false);
+        }
+        for what in self.shown(&header.agreement.id, u32::MAX)? {
+            plan.change(Change::Queue(copy.holder.clone(), what));
+        }
+        self.queue_record(copy.record, &header, &copy.holder, plan, now);
+        plan.change(Change::Holding(HoldingRow { state: HoldingState::Queued, sequence: None, ..copy.clone() }));
+        Ok(true)
     }
 
     /// Sets a copy's state as evidence tells it; what is known to be removed stays removed.

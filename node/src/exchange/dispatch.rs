@@ -455,6 +455,8 @@ impl<S: Store> Node<S> {
 
     fn mark_sent(&self, record: RecordId, peer: &OrgId, sequence: u64, plan: &mut Plan, now: Timestamp) -> Result<(), Refusal> {
         let via = self.me.org().clone();
+        // One that goes again bears the reasons for which it was refused the first time.
+        let before = self.store.holdings(&record)?.into_iter().find(|copy| copy.holder == *peer && copy.via == via);
         let row = HoldingRow {
             record,
             holder: peer.clone(),
@@ -462,7 +464,7 @@ impl<S: Store> Node<S> {
             state: HoldingState::Sent,
             sequence: Some(sequence),
             evidence: None,
-            reasons: BTreeSet::new(),
+            reasons: before.map(|copy| copy.reasons).unwrap_or_default(),
             since: now,
         };
         plan.change(Change::Holding(row));

@@ -120,6 +120,32 @@ fn a_minority_cannot_take_the_agreement_away() {
 }
 
 #[test]
+fn the_chair_expels_nobody_alone_and_nobody_blocks_its_own_expulsion() {
+    let first = version(1, Joining::Chair, FOUR);
+    let without = version(2, Joining::Chair, &[("aa", CHAIR), ("bb", MEMBER), ("dd", MEMBER)]);
+    let mut shortened = version(2, Joining::Chair, FOUR);
+    shortened.parties[2].until = Some(now());
+    let all = ["aa", "bb", "cc", "dd"];
+    assert_eq!(standing(&agreements(&[(&first, &all), (&without, &["aa"])]), 2), missing(&["bb", "dd"]));
+    assert_eq!(standing(&agreements(&[(&first, &all), (&without, &["aa", "bb", "dd"])]), 2), Standing::InForce);
+    assert_eq!(standing(&agreements(&[(&first, &all), (&shortened, &["aa", "bb", "dd"])]), 2), missing(&["cc"]));
+    // Whoever has left by itself is taken off the list by the chair.
+    let mut held = agreements(&[(&first, &all), (&without, &["aa"])]);
+    held.withdraw(&named(1).id, &org("cc"), now()).unwrap();
+    assert_eq!(standing(&held, 2), Standing::InForce);
+}
+
+#[test]
+fn a_version_that_nobody_takes_up_does_not_stand_in_the_way() {
+    let first = version(1, Joining::All, THREE);
+    let rival = version(2, Joining::All, THREE);
+    let without = version(3, Joining::All, &[("aa", CHAIR), ("bb", MEMBER)]);
+    let held = agreements(&[(&first, &["aa", "bb", "cc"]), (&rival, &["cc"]), (&without, &["aa", "bb"])]);
+    assert_eq!(standing(&held, 3), Standing::InForce, "it is judged by the first version, which has its signatures");
+    assert!(!held.current(&named(1).id, now()).unwrap().accord().party(&org("cc"), now()));
+}
+
+#[test]
 fn who_withdraws_is_out_at_once_and_everywhere() {
     let first = version(1, Joining::All, THREE);
     let second = version(2, Joining::All, THREE);
@@ -193,7 +219,8 @@ fn what_does_not_fit_is_refused() {
     let mut held = agreements(&[(&first, &[])]);
     assert_eq!(held.insert(first.clone()), Ok(()));
     assert_eq!(held.insert(version(1, Joining::Chair, THREE)), Err(AccordError::Differs(named(1))));
-    assert_eq!(held.insert(version(3, Joining::All, THREE)), Err(AccordError::Gap(named(3))));
+    assert_eq!(held.insert(version(3, Joining::All, THREE)), Ok(()), "a number may be passed over");
+    assert_eq!(Agreements::default().insert(version(3, Joining::All, THREE)), Err(AccordError::Gap(named(3))));
     assert_eq!(held.sign(&named(2), &org("aa")), Err(AccordError::UnknownVersion(named(2))));
     assert_eq!(held.sign(&named(1), &org("dd")), Err(AccordError::NotParty { org: org("dd"), named: named(1) }));
     assert!(held.withdraw(&"nowhere".parse().unwrap(), &org("aa"), now()).is_err());

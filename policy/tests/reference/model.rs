@@ -309,7 +309,7 @@ pub(crate) fn standings(versions: &[Accord], now: Timestamp) -> Vec<Stand> {
 
 fn stand(version: &Accord, before: Option<&Accord>, now: Timestamp) -> Stand {
     let agreement = &version.agreement;
-    let by_chair = before.is_some_and(|before| chair_suffices(version, before));
+    let by_chair = before.is_some_and(|before| chair_suffices(version, before, now));
     let lacks = |org: &OrgId| !version.signed.contains(org) && !version.withdrawn.contains_key(org);
     let entry_widened = |p: &Party| before.is_some_and(|b| widened(entry(&b.agreement, &p.org), p));
     let was_chair = |p: &Party| before.and_then(|b| entry(&b.agreement, &p.org)).is_some_and(|old| old.role == PartyRole::Chair);
@@ -326,7 +326,7 @@ fn stand(version: &Accord, before: Option<&Accord>, now: Timestamp) -> Stand {
 }
 
 /// S5.
-fn chair_suffices(version: &Accord, before: &Accord) -> bool {
+fn chair_suffices(version: &Accord, before: &Accord, now: Timestamp) -> bool {
     let (new, old) = (&version.agreement, &before.agreement);
     let mut heard = false;
     for chair in old.parties.iter().filter(|p| p.role == PartyRole::Chair) {
@@ -335,6 +335,13 @@ fn chair_suffices(version: &Accord, before: &Accord) -> bool {
             return false;
         }
         heard |= version.signed.contains(&chair.org) || !version.withdrawn.contains_key(&chair.org);
+    }
+    // Nobody who has not left loses the place, or any of its time.
+    let end = |p: &Party| p.until.map_or(i64::MAX, Timestamp::as_ms);
+    for party in old.parties.iter().filter(|p| !before.withdrawn.contains_key(&p.org) && !is_over(p.until, now)) {
+        if entry(new, &party.org).is_none_or(|p| end(p) < end(party)) {
+            return false;
+        }
     }
     heard && old.terms.joining == Joining::Chair && (&old.title, old.form, &old.terms, old.valid_until) == (&new.title, new.form, &new.terms, new.valid_until)
 }

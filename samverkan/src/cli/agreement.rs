@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use format::AgreementId;
-use serde_json::{Value, json};
+use format::{AgreementId, OrgId};
+use serde_json::{Map, Value, json};
 
 use super::{Context, card, prompt};
 use crate::answer::Answer as _;
@@ -21,7 +21,9 @@ Examples:
   samverkan agreement propose se-no.toml       sign it and put it before the other parties
   samverkan agreement list
   samverkan agreement show se-no
-  samverkan agreement sign se-no --version 1   it is in force when every party has signed")]
+  samverkan agreement sign se-no --version 1   it is in force when every party has signed
+  samverkan agreement admit ctg fi-supo        put forward the next version, with one party more
+  samverkan agreement expel ctg fi-supo        put forward the next version, without that party")]
 pub(super) enum Agreement {
     /// Put a version forward, signed by this organisation
     Propose {
@@ -39,6 +41,23 @@ pub(super) enum Agreement {
         /// The version that you have read; the newest when not given
         #[arg(long)]
         version: Option<u32>,
+    },
+    /// Put forward the next version with one party more, and nothing else changed
+    Admit {
+        /// The agreement
+        id: AgreementId,
+        /// Who is to join
+        org: OrgId,
+        /// Its part: secretariat, member or observer
+        #[arg(long, default_value = "member", value_parser = ["secretariat", "member", "observer"])]
+        role: String,
+    },
+    /// Put forward the next version without a party, and nothing else changed; every other party signs it
+    Expel {
+        /// The agreement
+        id: AgreementId,
+        /// Who is to be a party no longer
+        org: OrgId,
     },
     /// Leave an agreement, in every version, at once
     Withdraw {
@@ -64,6 +83,11 @@ pub(super) async fn run(context: &Context, verb: Agreement) -> Outcome {
     match verb {
         Agreement::Propose { template: true, .. } => line(proposal::TEMPLATE.trim_end()),
         Agreement::Propose { file, .. } => propose(context, &file.unwrap_or_default()).await?,
+        Agreement::Admit { id, org, role } => {
+            let from = crate::assemble::now().to_string();
+            revise(context, &id, |parties| parties.push(json!({ "org": org, "role": role, "from": from }))).await?;
+        }
+        Agreement::Expel { id, org } => revise(context, &id, |parties| parties.retain(|party| party.text("/org") != org.as_str())).await?,
         Agreement::Sign { id, version } => sign(context, &id, version).await?,
         Agreement::Withdraw { id, yes } => withdraw(context, &id, yes).await?,
         Agreement::List => {
@@ -90,19 +114,40 @@ async fn propose(context: &Context, path: &Path) -> Outcome {
     let text = std::fs::read_to_string(path).map_err(|error| Failure::usage(format!("`{shown}` cannot be read: {error}")))?;
     let file = proposal::read(&text, path.extension().is_some_and(|extension| extension == "json"), &shown)?;
     let client = context.client()?;
-    let known = client.get(&["agreements"]).send().await?;
     let id = file.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
-    let before = match known.items("/agreements").iter().find(|agreement| agreement.text("/id") == id) {
-        Some(agreement) => {
-            let newest = agreement.number("/newest");
-            let version = client.get(&["agreements", &id]).query("version", newest).send().await?;
-            Some((newest, version.text("/digest")))
-        }
-        None => None,
-    };
-    let own = card::own(&client).await?;
+    let before = in_force(&client, &id).await?.map(|(newest, followed)| (newest, followed.text("/digest")));
+    put_forward(context, &client, file, before, &shown).await
+}
+
+/// Puts forward the next version of an agreement, with other parties and the same terms.
+async fn revise(context: &Context, id: &AgreementId, change: impl FnOnce(&mut Vec<Value>)) -> Outcome {
+    let client = context.client()?;
+    let (newest, followed) = in_force(&client, id.as_str()).await?.ok_or_else(|| unknown(id))?;
+    let mut file = followed.pointer("/agreement").and_then(Value::as_object).cloned().unwrap_or_default();
+    for stated in ["version", "supersedes", "proposed-by", "proposed"] {
+        file.remove(stated);
+    }
+    let mut parties = followed.items("/agreement/parties").to_vec();
+    change(&mut parties);
+    if parties.len() == followed.items("/agreement/parties").len() {
+        return Err(Failure::refused(format!("that is no party to {id}")).remedy(format!("`samverkan agreement show {id}` names the parties.")));
+    }
+    file.insert("parties".to_owned(), parties.into());
+    put_forward(context, &client, file, Some((newest, followed.text("/digest"))), id.as_str()).await
+}
+
+/// The version that a new one follows, which is the one in force or else the newest, with the newest number.
+async fn in_force(client: &Client, id: &str) -> Outcome<Option<(u64, Value)>> {
+    let known = client.get(&["agreements"]).send().await?;
+    let Some(agreement) = known.items("/agreements").iter().find(|agreement| agreement.text("/id") == id) else { return Ok(None) };
+    let followed = client.get(&["agreements", id]).send().await?;
+    Ok(Some((agreement.number("/newest"), followed)))
+}
+
+async fn put_forward(context: &Context, client: &Client, file: Map<String, Value>, before: Option<(u64, String)>, shown: &str) -> Outcome {
+    let own = card::own(client).await?;
     let proposed_by = own.parse().map_err(|_| Failure::unreachable("the node does not say whose it is"))?;
-    let agreement = proposal::complete(file, &Missing { proposed_by, now: crate::assemble::now(), before }, &shown)?;
+    let agreement = proposal::complete(file, &Missing { proposed_by, now: crate::assemble::now(), before }, shown)?;
     let answer = client.post(&["agreements"]).json(&agreement).send().await?;
     context.printer.answer(&answer, || {
         let others: Vec<&str> = agreement.parties.iter().map(|party| party.org.as_str()).filter(|org| *org != own).collect();
@@ -125,7 +170,11 @@ async fn sign(context: &Context, id: &AgreementId, version: Option<u32>) -> Outc
 async fn newest(client: &Client, id: &AgreementId) -> Outcome<u64> {
     let known = client.get(&["agreements"]).send().await?;
     let found = known.items("/agreements").iter().find(|agreement| agreement.text("/id") == id.as_str()).map(|agreement| agreement.number("/newest"));
-    found.ok_or_else(|| Failure::refused(format!("there is no agreement `{id}` here")).remedy("`samverkan agreement list` shows those that are."))
+    found.ok_or_else(|| unknown(id))
+}
+
+fn unknown(id: &AgreementId) -> Failure {
+    Failure::refused(format!("there is no agreement `{id}` here")).remedy("`samverkan agreement list` shows those that are.")
 }
 
 async fn withdraw(context: &Context, id: &AgreementId, yes: bool) -> Outcome {

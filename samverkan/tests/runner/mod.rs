@@ -84,7 +84,7 @@ impl Page {
 /// A page being carried out.
 struct Run<'a> {
     folder: &'a Path,
-    /// Ports as the page writes them, and as they are.
+    /// Ports as the page writes them, and as they are, each with the colon before it: digits alone are in fingerprints too.
     ports: Vec<(String, String)>,
     variables: Variables,
     exported: BTreeMap<String, String>,
@@ -167,7 +167,7 @@ impl Run<'_> {
 /// Free ports for those that a page names. All are held until all are found, so that they differ.
 fn free_ports(named: &[String]) -> Vec<(String, String)> {
     let held: Vec<_> = named.iter().map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-    named.iter().zip(&held).map(|(name, listener)| (name.clone(), listener.local_addr().unwrap().port().to_string())).collect()
+    named.iter().zip(&held).map(|(name, listener)| (format!(":{name}"), format!(":{}", listener.local_addr().unwrap().port()))).collect()
 }
 
 fn indent(lines: &[String]) -> String {

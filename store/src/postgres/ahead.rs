@@ -39,13 +39,9 @@ impl Ahead {
                 answers.records = absent(ids.iter());
                 answers.records.extend(read::records_of(wire, &blobs(ids.iter()))?.into_iter().map(|row| (row.id, Some(row))));
                 answers.contents = ids.iter().map(|id| (*id, contents.remove(id))).collect();
+                answers.holdings = holdings(wire, ids)?;
             }
-            Next::Confirmed(ids) => {
-                answers.holdings = ids.iter().map(|id| (*id, Vec::new())).collect();
-                for row in read::holdings_of(wire, &blobs(ids.iter()))? {
-                    answers.holdings.entry(row.record).or_default().push(row);
-                }
-            }
+            Next::Confirmed(ids) => answers.holdings = holdings(wire, ids)?,
             Next::Arriving(named) => {
                 let ids = || named.iter().map(|(id, _)| id);
                 answers.records = absent(ids());
@@ -104,6 +100,14 @@ impl Ahead {
     pub(super) fn clear(&self) {
         *self.0.borrow_mut() = Answers::default();
     }
+}
+
+fn holdings(wire: &Wire, ids: &[RecordId]) -> StoreResult<HashMap<RecordId, Vec<HoldingRow>>> {
+    let mut holdings: HashMap<RecordId, Vec<HoldingRow>> = ids.iter().map(|id| (*id, Vec::new())).collect();
+    for row in read::holdings_of(wire, &blobs(ids.iter()))? {
+        holdings.entry(row.record).or_default().push(row);
+    }
+    Ok(holdings)
 }
 
 fn absent<'a>(ids: impl Iterator<Item = &'a RecordId>) -> HashMap<RecordId, Option<RecordRow>> {
