@@ -1,9 +1,10 @@
 //! Two nodes, founded and agreed through the command line and REST, each a process of its own.
 //!
-//! The kill test and the benchmarks play with them.
+//! The kill test, the torture and the benchmarks play with them.
 
 #![allow(dead_code, unreachable_pub, reason = "each of its users needs a part of it")]
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
@@ -270,6 +271,13 @@ impl Member {
         Ok(length)
     }
 
+    /// Every entry of the ledger, as an export has them.
+    pub(crate) async fn ledger(&self) -> Outcome<Vec<Value>> {
+        let export = String::from_utf8(self.bytes("/ledger/export").await?)?;
+        let lines = export.lines().skip(1).map(|line| Ok(serde_json::from_str::<Value>(line)?.get_mut("entry").map(Value::take).unwrap_or_default()));
+        lines.collect()
+    }
+
     async fn send(&self, request: reqwest::RequestBuilder) -> Outcome<Value> {
         let request = if self.secret.is_empty() { request } else { request.bearer_auth(&self.secret) };
         let answer = request.header("samverkan-purpose", PURPOSE).send().await?;
@@ -280,6 +288,29 @@ impl Member {
         }
         if bytes.is_empty() { Ok(Value::Null) } else { Ok(serde_json::from_slice(&bytes)?) }
     }
+}
+
+/// Waits until a holder has confirmed the record, at most so long from `begun` on.
+pub(crate) async fn held(officer: &Member, id: &str, begun: Instant, patience: Duration) -> Outcome {
+    loop {
+        let holders = officer.get(&format!("/records/{id}/holders")).await?;
+        if holders.pointer("/copies/0/state").and_then(Value::as_str) == Some("held") {
+            return Ok(());
+        }
+        if begun.elapsed() > patience {
+            return Err(format!("{id} was acknowledged and has no receipt: {holders}").into());
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// How many entries of one sort there are about each record.
+pub(crate) fn counted(entries: &[Value], what: &str) -> BTreeMap<String, usize> {
+    let mut times = BTreeMap::new();
+    for entry in entries.iter().filter(|entry| text(entry, "what") == what) {
+        *times.entry(text(entry, "record")).or_insert(0) += 1;
+    }
+    times
 }
 
 /// Two nodes that know each other and have an agreement in force.
@@ -356,6 +387,16 @@ impl Pair {
         let id = text(&self.author.ask(&path).await?, "id");
         self.officer.ask(&format!("/records/{id}/approval")).await?;
         Ok(id)
+    }
+
+    /// Waits until the receiver has confirmed the record.
+    pub(crate) async fn held(&self, id: &str, patience: Duration) -> Outcome {
+        held(&self.officer, id, Instant::now(), patience).await
+    }
+
+    /// How often each record was taken in, by the receiver's ledger.
+    pub(crate) async fn received(&self) -> Outcome<BTreeMap<String, usize>> {
+        Ok(counted(&self.auditor.ledger().await?, "received"))
     }
 
     pub(crate) async fn stop(&mut self) -> Outcome {
