@@ -27,29 +27,37 @@ const PURPOSE: &str = "counter-terrorism";
 pub(crate) struct Node {
     pub(crate) org: &'static str,
     pub(crate) data: PathBuf,
-    fingerprint: String,
-    password: String,
+    pub(crate) fingerprint: String,
+    /// Of the first administrator, `ada`.
+    pub(crate) password: String,
+    /// How much the process logs.
+    pub(crate) log: &'static str,
     process: Option<Child>,
     url: String,
 }
 
 impl Node {
     pub(crate) fn found(folder: &Path, org: &'static str, short: &str, country: &str) -> Outcome<Self> {
+        Self::found_with(folder, org, short, country, &["--address", &free_address()?])
+    }
+
+    /// A node that is founded with more words, perhaps its address.
+    pub(crate) fn found_with(folder: &Path, org: &'static str, short: &str, country: &str, words: &[&str]) -> Outcome<Self> {
         let data = folder.join(org);
-        let port = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|l| l.local_addr()).map(|a| a.to_string());
-        let (peer, web) = (port()?, port()?);
+        let web = free_address()?;
         let made = Command::new(PROGRAM)
             .args(["--json", "init"])
             .arg(&data)
             .args(["--org", org, "--short", short, "--name-sv", org, "--name-en", org, "--country", country, "--kind", "security-service"])
-            .args(["--address", &peer, "--contact", "bench", "--web", &web, "--admin", "ada"])
+            .args(["--contact", "bench", "--web", &web, "--admin", "ada"])
+            .args(words)
             .output()?;
         if !made.status.success() {
             return Err(String::from_utf8_lossy(&made.stderr).into_owned().into());
         }
         let told: Value = serde_json::from_slice(&made.stdout)?;
         let text = |key: &str| told.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-        Ok(Self { org, data, fingerprint: text("fingerprint"), password: text("password"), process: None, url: String::new() })
+        Ok(Self { org, data, fingerprint: text("fingerprint"), password: text("password"), log: "warn", process: None, url: String::new() })
     }
 
     /// Starts the process and gives the time from there to its first answer.
@@ -59,7 +67,7 @@ impl Node {
         let log = fs::File::options().create(true).append(true).open(self.data.join("node.log"))?;
         let begun = Instant::now();
         let process = Command::new(PROGRAM)
-            .args(["serve", "--log", "warn"])
+            .args(["serve", "--log", self.log])
             .arg("--data")
             .arg(&self.data)
             .stdin(Stdio::null())
@@ -127,7 +135,15 @@ impl Node {
         let ours: Vec<String> =
             text.lines().map(|line| if line.starts_with("listen =") { "listen = \"127.0.0.1:0\"".to_owned() } else { line.to_owned() }).collect();
         fs::write(&path, ours.join("\n") + "\n")?;
-        Ok(Self { org: self.org, data, fingerprint: self.fingerprint.clone(), password: self.password.clone(), process: None, url: String::new() })
+        Ok(Self {
+            org: self.org,
+            data,
+            fingerprint: self.fingerprint.clone(),
+            password: self.password.clone(),
+            log: self.log,
+            process: None,
+            url: String::new(),
+        })
     }
 
     /// What the node says when it does not start.
@@ -189,6 +205,11 @@ impl Drop for Node {
     }
 }
 
+/// An address of this machine where nobody listens now.
+pub(crate) fn free_address() -> Outcome<String> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.to_string())
+}
+
 /// The database server for tests, where there is one.
 pub(crate) fn server() -> Option<String> {
     let server = std::env::var_os("SAMVERKAN_TEST_POSTGRES").and_then(|server| server.into_string().ok());
@@ -238,6 +259,20 @@ impl Member {
         Ok(Self { client: node.client()?, url: node.url.clone(), secret: self.secret.clone() })
     }
 
+    /// What proves to the node who asks.
+    pub(crate) fn secret(&self) -> &str {
+        &self.secret
+    }
+
+    /// Somebody else at the same node.
+    pub(crate) fn with_secret(&self, secret: &str) -> Self {
+        Self { secret: secret.to_owned(), ..self.clone() }
+    }
+
+    pub(crate) async fn put(&self, path: &str, body: &Value) -> Outcome<Value> {
+        self.send(self.client.put(format!("{}/api/v1{path}", self.url)).json(body)).await
+    }
+
     pub(crate) async fn get(&self, path: &str) -> Outcome<Value> {
         self.send(self.client.get(format!("{}/api/v1{path}", self.url))).await
     }
@@ -256,7 +291,15 @@ impl Member {
     }
 
     pub(crate) async fn bytes(&self, path: &str) -> Outcome<Vec<u8>> {
-        let request = self.client.get(format!("{}/api/v1{path}", self.url));
+        self.whole(self.client.get(format!("{}/api/v1{path}", self.url))).await
+    }
+
+    /// Asks for something that is answered with bytes.
+    pub(crate) async fn post_for_bytes(&self, path: &str) -> Outcome<Vec<u8>> {
+        self.whole(self.client.post(format!("{}/api/v1{path}", self.url))).await
+    }
+
+    async fn whole(&self, request: reqwest::RequestBuilder) -> Outcome<Vec<u8>> {
         Ok(request.bearer_auth(&self.secret).header("samverkan-purpose", PURPOSE).send().await?.error_for_status()?.bytes().await?.to_vec())
     }
 
