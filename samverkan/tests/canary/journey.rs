@@ -128,6 +128,8 @@ impl Journey {
         let id = text(&a.analyst.ask(&format!("{place}/submission")).await?, "id");
         let reason = json!({ "reason": chest.draw("reason of sending back", &[A])? });
         a.officer.post(&format!("/records/{id}/return"), &reason).await?;
+        let bytes = a.answers().await?.into_bytes();
+        self.finds.push(Find { name: "what its author gets when it is sent back".to_owned(), org: A, place: Place::Answers, late: false, bytes });
         a.analyst.put(&place, &first).await?;
         let id = a.put_through(&made).await?;
         until("B holds the record", async || b.sees(&format!("/records/{id}"), &name).await).await?;
@@ -138,8 +140,8 @@ impl Journey {
             let ask = json!({ "recipient": C, "reason": chest.draw("reason of a question about consent", &[A, B])? });
             let asked = text(&b.analyst.post(&format!("/records/{id}/consent-requests"), &ask).await?, "id");
             until("the question arrives", async || a.officer.get(&format!("/records/{asked}")).await.is_ok()).await?;
-            let holders: &[&str] = if grant { &all } else { &[A, B] };
-            let answer = json!({ "grant": grant, "reason": chest.draw("reason of an answer about consent", holders)? });
+            // Whoever gets the record by a grant is shown that there is one, and not why.
+            let answer = json!({ "grant": grant, "reason": chest.draw("reason of an answer about consent", &[A, B])? });
             let answered = text(&a.officer.post(&format!("/records/{asked}/consent-answer"), &answer).await?, "id");
             until("the answer arrives", async || b.officer.get(&format!("/records/{answered}")).await.is_ok()).await?;
             let passed = b.officer.post(&format!("/records/{id}/passing-on"), &json!({ "to": C })).await;
