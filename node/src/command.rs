@@ -218,6 +218,8 @@ pub struct RecordView {
     pub row: RecordRow,
     /// Its content; none when it was destroyed.
     pub content: Option<Salted>,
+    /// Why it was sent back, in a draft that was; none in a list.
+    pub sent_back_because: Option<String>,
 }
 
 /// What became of a command.

@@ -74,8 +74,18 @@ pub enum Event {
     Submitted { record: RecordId, number: RecordNumber, version: u32 },
     /// A second person approved exactly these bytes.
     Approved { record: RecordId, number: RecordNumber, version: u32 },
-    /// A second person sent it back.
-    SentBack { number: RecordNumber, version: u32, reason: String },
+    /// A second person sent it back. Why is encrypted under the record's own key, in base64, and is gone when that is.
+    /// Entries from before that was so name no record and say it in words.
+    SentBack {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        record: Option<RecordId>,
+        number: RecordNumber,
+        version: u32,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sealed: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
     /// A record was released.
     Released {
         record: RecordId,
@@ -206,7 +216,7 @@ impl Event {
             | Self::Recovered { record, .. }
             | Self::ConsentAsked { record, .. }
             | Self::ConsentAnswered { record, .. } => Some(*record),
-            Self::Refused { record, .. } | Self::Denied { record, .. } => *record,
+            Self::Refused { record, .. } | Self::Denied { record, .. } | Self::SentBack { record, .. } => *record,
             _ => None,
         }
     }

@@ -496,7 +496,7 @@ impl<S: Store> Node<S> {
             Command::Discard { number, version } => self.discard(pass, &number, version),
             Command::Submit { number, version } => self.submit(pass, &number, version, now),
             Command::Approve { record } => self.approve(pass, &record),
-            Command::SendBack { record, reason } => self.send_back(pass, &record, reason),
+            Command::SendBack { record, reason } => self.send_back(pass, &record, &reason),
             Command::Release { record } => self.release(&record, now),
             Command::Recall { number, reason } => self.recall(pass, &number, reason, now),
             Command::PassOn { record, to } => self.pass_on(&record, &to, now),

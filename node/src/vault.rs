@@ -30,6 +30,8 @@ pub enum Part<'a> {
     Content(&'a RecordNumber, u32),
     /// A piece of an attachment.
     Piece(&'a RecordNumber, u32, u32, u64),
+    /// Why it was sent back.
+    Return(&'a RecordNumber, u32),
 }
 
 impl Part<'_> {
@@ -37,6 +39,7 @@ impl Part<'_> {
         match self {
             Self::Content(number, version) => format!("content {number} {version}").into_bytes(),
             Self::Piece(number, version, attachment, index) => format!("piece {number} {version} {attachment} {index}").into_bytes(),
+            Self::Return(number, version) => format!("return {number} {version}").into_bytes(),
         }
     }
 }
@@ -121,12 +124,12 @@ impl Vault {
         Ok(Salted { salt: *salt, bytes: bytes.to_vec() })
     }
 
-    /// Encrypts a piece of an attachment.
+    /// Encrypts a piece of an attachment, or another part that has no salt.
     pub fn seal_piece(&self, content_key: &ContentKey, part: Part<'_>, piece: &[u8], entropy: &mut dyn Entropy) -> Vec<u8> {
         encrypt(&content_key.0, &part.bytes(), piece, entropy)
     }
 
-    /// Decrypts a piece of an attachment.
+    /// Decrypts what [`Vault::seal_piece`] encrypted.
     ///
     /// # Errors
     /// It does not decrypt.

@@ -75,6 +75,13 @@ fn every_line_reads_and_is_written_the_same() {
 }
 
 #[test]
+fn an_entry_from_before_reasons_were_sealed_is_still_read() {
+    let line = r#"{"at":"2026-11-22T08:09:00.000Z","by":{"member":"rolf"},"what":"sent-back","number":"SAPO-2026-000123","version":1,"reason":"No grade."}"#;
+    let entry: Entry = serde_json::from_str(line).unwrap();
+    assert_eq!((entry.event.record(), serde_json::to_string(&entry).unwrap().as_str()), (None, line));
+}
+
+#[test]
 fn every_event_occurs_once() {
     let mut seen: BTreeMap<&str, usize> = EVENTS.map(|what| (what, 0)).into();
     for line in lines() {

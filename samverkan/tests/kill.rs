@@ -5,12 +5,9 @@
 
 mod pair;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use pair::{Outcome, Pair};
-use serde_json::Value;
-use tokio::time::Instant;
 
 const RECORDS: usize = 120;
 const KILLS: usize = 8;
@@ -52,35 +49,13 @@ async fn nothing_acknowledged_is_lost_and_nothing_arrives_twice() -> Outcome {
     let acknowledged = releasing.await?;
     assert_eq!(acknowledged.len(), RECORDS);
 
-    let begun = Instant::now();
     for id in &acknowledged {
-        loop {
-            let holders = pair.officer.get(&format!("/records/{id}/holders")).await?;
-            if holders.pointer("/copies/0/state").and_then(Value::as_str) == Some("held") {
-                break;
-            }
-            assert!(begun.elapsed() < Duration::from_secs(60), "{id} was acknowledged and has no receipt: {holders}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        pair.held(id, Duration::from_secs(60)).await?;
         pair.reader.get(&format!("/records/{id}")).await?;
     }
-    let received = received(&pair).await?;
+    let received = pair.received().await?;
     for id in &acknowledged {
         assert_eq!(received.get(id), Some(&1), "{id} was not taken in exactly once");
     }
     Ok(())
-}
-
-/// How often each record was taken in, by the receiver's ledger.
-async fn received(pair: &Pair) -> Outcome<BTreeMap<String, u32>> {
-    let mut times = BTreeMap::new();
-    let export = String::from_utf8(pair.auditor.bytes("/ledger/export").await?)?;
-    for line in export.lines().skip(1) {
-        let line: Value = serde_json::from_str(line)?;
-        if line.pointer("/entry/what").and_then(Value::as_str) == Some("received") {
-            let record = line.pointer("/entry/record").and_then(Value::as_str).unwrap_or_default();
-            *times.entry(record.to_owned()).or_insert(0) += 1;
-        }
-    }
-    Ok(times)
 }

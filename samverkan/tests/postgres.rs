@@ -6,7 +6,6 @@
 
 mod pair;
 
-use std::collections::BTreeMap;
 use std::process::Command;
 use std::time::Duration;
 
@@ -51,7 +50,7 @@ async fn a_node_on_postgresql_survives_its_processes_and_its_server() -> Outcome
     let author = pair.author.at(&twin)?;
     let alone = approved_by(&pair, &author, &at_twin, "alone").await?;
     at_twin.ask(&format!("/records/{alone}/release")).await?;
-    held(&at_twin, &alone, begun, Duration::from_secs(10)).await?;
+    pair::held(&at_twin, &alone, begun, Duration::from_secs(10)).await?;
     released.push(alone);
     pair.a.start().await?;
     pair.renew()?;
@@ -76,7 +75,7 @@ async fn a_node_on_postgresql_survives_its_processes_and_its_server() -> Outcome
     pair.officer.get("/health").await?;
     arrived(&pair, &released).await?;
 
-    let received = received(&pair).await?;
+    let received = pair.received().await?;
     for id in &released {
         assert_eq!(received.get(id), Some(&1), "{id} was not taken in exactly once");
     }
@@ -109,37 +108,11 @@ async fn approved_by(pair: &Pair, author: &Member, officer: &Member, title: &str
     Ok(id)
 }
 
-async fn held(officer: &Member, id: &str, begun: Instant, patience: Duration) -> Outcome {
-    loop {
-        let holders = officer.get(&format!("/records/{id}/holders")).await?;
-        if holders.pointer("/copies/0/state").and_then(Value::as_str) == Some("held") {
-            return Ok(());
-        }
-        assert!(begun.elapsed() < patience, "{id} has no receipt: {holders}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
 async fn arrived(pair: &Pair, released: &[String]) -> Outcome {
-    let begun = Instant::now();
     for id in released {
-        held(&pair.officer, id, begun, Duration::from_secs(60)).await?;
+        pair.held(id, Duration::from_secs(60)).await?;
     }
     Ok(())
-}
-
-/// How often each record was taken in, by the receiver's ledger.
-async fn received(pair: &Pair) -> Outcome<BTreeMap<String, u32>> {
-    let mut times = BTreeMap::new();
-    let export = String::from_utf8(pair.auditor.bytes("/ledger/export").await?)?;
-    for line in export.lines().skip(1) {
-        let line: Value = serde_json::from_str(line)?;
-        if line.pointer("/entry/what").and_then(Value::as_str) == Some("received") {
-            let record = line.pointer("/entry/record").and_then(Value::as_str).unwrap_or_default();
-            *times.entry(record.to_owned()).or_insert(0) += 1;
-        }
-    }
-    Ok(times)
 }
 
 /// Ends the server as a power cut would; whoever started it starts it again.

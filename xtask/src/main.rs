@@ -11,6 +11,7 @@ mod postgres;
 mod s3;
 mod shell;
 mod tidy;
+mod torture;
 
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -45,6 +46,8 @@ enum Xtask {
     Postgres(postgres::Postgres),
     /// Tries the mailbox over the S3 protocol, against a server that it installs and starts
     S3,
+    /// Kills nodes and database servers while members work, and looks for what was lost or came twice
+    Torture(torture::Torture),
     /// Builds the release archive
     Dist,
 }
@@ -68,6 +71,7 @@ fn main() -> ExitCode {
         Xtask::Fuzz(args) => fuzz::run(&args),
         Xtask::Postgres(args) => postgres::run(&args),
         Xtask::S3 => s3::run(),
+        Xtask::Torture(args) => torture::run(&args),
         Xtask::Dist => dist::run(),
     };
     if let Err(fault) = &done {

@@ -3,8 +3,8 @@
 //!
 //! `cargo xtask postgres -- COMMAND` starts both, runs the command with their addresses in its environment, and stops
 //! them. Nothing listens on a network; everybody comes by a socket in the same folder. A server that dies is started
-//! again, as a service manager would, so that a test may kill it. Nothing of an installed PostgreSQL is touched but its
-//! programs.
+//! again, as a service manager would, so that a test may kill it; only in a fail-over the primary stays dead, and the
+//! standby takes its place. Nothing of an installed PostgreSQL is touched but its programs.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
@@ -49,11 +49,16 @@ pub(crate) fn run(args: &Postgres) -> Result<()> {
     run_to_end(servers.tell(&mut command))
 }
 
+/// Ports of the two servers, which are part of their sockets' names. Either may be the primary after a fail-over.
+const PORTS: [u16; 2] = [5432, 5433];
+
 /// A primary, and its standby where there is one, for as long as this lives.
 pub(crate) struct Servers {
     folder: PathBuf,
+    programs: PathBuf,
+    owner: Owner,
     standby: Option<Server>,
-    _primary: Server,
+    primary: Server,
 }
 
 impl Servers {
@@ -66,44 +71,69 @@ impl Servers {
         }
         fs::create_dir_all(&folder)?;
         let owner = Owner::choose(&folder)?;
-        let primary = folder.join("primary");
+        let [first, second] = PORTS;
+        let data = folder.join(first.to_string());
         eprintln!("$ a PostgreSQL of our own in {}", folder.display());
         quiet(
-            owner
-                .run(&programs.join("initdb"))
-                .args(["--username=samverkan", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "-D"])
-                .arg(&primary),
+            owner.run(&programs.join("initdb")).args(["--username=samverkan", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "-D"]).arg(&data),
         )?;
-        settle(&primary, &folder, 5432)?;
-        let first = Server::start(&owner, &programs, &primary)?;
-        ready(&folder, 5432, "SELECT 1")?;
-        let standby = if standby { Some(follow(&owner, &programs, &folder)?) } else { None };
-        Ok(Self { folder, standby, _primary: first })
+        settle(&data, &folder, first)?;
+        let primary = Server::start(&owner, &programs, data, first)?;
+        ready(&folder, first, "SELECT 1")?;
+        let mut servers = Self { folder, programs, owner, standby: None, primary };
+        if standby {
+            servers.standby = Some(servers.follow(second)?);
+        }
+        Ok(servers)
     }
 
     /// Puts the servers' addresses into a command's environment.
     pub(crate) fn tell<'c>(&self, command: &'c mut Command) -> &'c mut Command {
-        command.env(PRIMARY_VARIABLE, address(&self.folder, 5432));
-        if self.standby.is_some() {
-            command.env(STANDBY_VARIABLE, address(&self.folder, 5433));
+        command.env(PRIMARY_VARIABLE, address(&self.folder, self.primary.port));
+        if let Some(standby) = &self.standby {
+            command.env(STANDBY_VARIABLE, address(&self.folder, standby.port));
         }
         command
     }
-}
 
-/// Makes a standby of the primary, and has the primary wait for it from then on.
-fn follow(owner: &Owner, programs: &Path, folder: &Path) -> Result<Server> {
-    let standby = folder.join("standby");
-    let primary = format!("host={} port=5432 user=samverkan application_name=standby", folder.display());
-    quiet(
-        owner.run(&programs.join("pg_basebackup")).args(["--write-recovery-conf", "--checkpoint=fast", "--no-sync", "-D"]).arg(&standby).args(["-d", &primary]),
-    )?;
-    settle(&standby, folder, 5433)?;
-    let server = Server::start(owner, programs, &standby)?;
-    ask(folder, 5432, "ALTER SYSTEM SET synchronous_standby_names = '*'")?;
-    ask(folder, 5432, "SELECT pg_reload_conf()")?;
-    ready(folder, 5432, "SELECT 1 / count(*) FROM pg_stat_replication WHERE sync_state = 'sync'")?;
-    Ok(server)
+    /// Kills the primary with all of its processes; it is started again at once.
+    pub(crate) fn kill(&self) -> Result<()> {
+        self.primary.kill()
+    }
+
+    /// Kills the primary for good, promotes the standby, and makes the dead one anew as the standby of the other.
+    pub(crate) fn fail_over(&mut self) -> Result<()> {
+        let standby = self.standby.take().context("there is no standby to promote")?;
+        self.primary.give_up();
+        self.primary.kill()?;
+        ask(&self.folder, standby.port, "SELECT pg_promote()")?;
+        let dead = std::mem::replace(&mut self.primary, standby);
+        let (data, port) = (dead.data.clone(), dead.port);
+        drop(dead);
+        fs::remove_dir_all(data).context("what is left of the dead primary cannot be removed")?;
+        self.standby = Some(self.follow(port)?);
+        Ok(())
+    }
+
+    /// Makes a standby of the primary, and has the primary wait for it from then on.
+    fn follow(&self, port: u16) -> Result<Server> {
+        let (folder, ahead) = (&self.folder, self.primary.port);
+        let data = folder.join(port.to_string());
+        let primary = format!("host={} port={ahead} user=samverkan application_name=standby", folder.display());
+        quiet(
+            self.owner
+                .run(&self.programs.join("pg_basebackup"))
+                .args(["--write-recovery-conf", "--checkpoint=fast", "--no-sync", "-D"])
+                .arg(&data)
+                .args(["-d", &primary]),
+        )?;
+        settle(&data, folder, port)?;
+        let server = Server::start(&self.owner, &self.programs, data, port)?;
+        ask(folder, ahead, "ALTER SYSTEM SET synchronous_standby_names = '*'")?;
+        ask(folder, ahead, "SELECT pg_reload_conf()")?;
+        ready(folder, ahead, "SELECT 1 / count(*) FROM pg_stat_replication WHERE sync_state = 'sync'")?;
+        Ok(server)
+    }
 }
 
 fn address(folder: &Path, port: u16) -> String {
@@ -162,7 +192,7 @@ fn settle(data: &Path, sockets: &Path, port: u16) -> Result<()> {
     let before = fs::read_to_string(&path)?;
     let ours = format!(
         "\nlisten_addresses = ''\nunix_socket_directories = '{}'\nport = {port}\nmax_connections = 60\nshared_buffers = 256MB\n\
-         max_wal_size = 2GB\nwal_keep_size = 2GB\nlogging_collector = off\nlog_line_prefix = '%m [%p] '\n",
+         max_wal_size = 2GB\nwal_keep_size = 2GB\nwal_retrieve_retry_interval = 200ms\nlogging_collector = off\nlog_line_prefix = '%m [%p] '\n",
         sockets.display()
     );
     fs::write(&path, before + &ours).with_context(|| format!("{} cannot be written", path.display()))
@@ -170,16 +200,18 @@ fn settle(data: &Path, sockets: &Path, port: u16) -> Result<()> {
 
 /// A server, started again whenever it ends, until this is dropped.
 struct Server {
+    data: PathBuf,
+    port: u16,
     stop: Arc<AtomicBool>,
     child: Arc<Mutex<Child>>,
     keeper: Option<JoinHandle<()>>,
 }
 
 impl Server {
-    fn start(owner: &Owner, programs: &Path, data: &Path) -> Result<Self> {
-        let log = fs::File::create(data.with_extension("log"))?;
+    fn start(owner: &Owner, programs: &Path, data: PathBuf, port: u16) -> Result<Self> {
+        let log = fs::File::options().create(true).append(true).open(data.with_extension("log"))?;
         let mut command = owner.run(&programs.join("postgres"));
-        command.arg("-D").arg(data).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        command.arg("-D").arg(&data).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let child = Arc::new(Mutex::new(command.spawn().context("postgres does not start")?));
         let stop = Arc::new(AtomicBool::new(false));
         let keeper = std::thread::spawn({
@@ -197,20 +229,59 @@ impl Server {
                 }
             }
         });
-        Ok(Self { stop, child, keeper: Some(keeper) })
+        Ok(Self { data, port, stop, child, keeper: Some(keeper) })
     }
-}
 
-impl Drop for Server {
-    fn drop(&mut self) {
+    /// From here on it is not started again.
+    fn give_up(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         if let Some(keeper) = self.keeper.take() {
             _ = keeper.join();
         }
+    }
+
+    /// Ends all of its processes at once, as a power cut would.
+    fn kill(&self) -> Result<()> {
         let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
-        // An immediate shutdown: the folder is made anew by the next run.
-        _ = Command::new("kill").args(["-QUIT", &child.id().to_string()]).status();
-        _ = child.wait();
+        let first = child.id().to_string();
+        // Stopped first, it makes no more processes while those that it has are looked for.
+        signal("-STOP", std::slice::from_ref(&first))?;
+        let mut all = children(&first)?;
+        all.push(first);
+        signal("-KILL", &all)?;
+        child.wait()?;
+        Ok(())
+    }
+}
+
+/// The processes that one has made, by their ids.
+fn children(parent: &str) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for process in fs::read_dir("/proc")? {
+        let path = process?.path();
+        // A process that ended meanwhile has no file, and what has no number for a name is no process.
+        let Ok(stat) = fs::read_to_string(path.join("stat")) else { continue };
+        let Some((id, rest)) = stat.rsplit_once(") ").and_then(|(before, rest)| Some((before.split_once(' ')?.0, rest))) else { continue };
+        if rest.split(' ').nth(1) == Some(parent) {
+            found.push(id.to_owned());
+        }
+    }
+    Ok(found)
+}
+
+fn signal(which: &str, processes: &[String]) -> Result<()> {
+    quiet(Command::new("kill").arg(which).args(processes))
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.give_up();
+        let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(child.try_wait(), Ok(None)) {
+            // An immediate shutdown: the folder is made anew by the next run.
+            _ = Command::new("kill").args(["-QUIT", &child.id().to_string()]).status();
+            _ = child.wait();
+        }
     }
 }
 

@@ -5,7 +5,6 @@ use format::record::{Content, Header, SubjectCategory, TextContent};
 use format::verify::Statement;
 use node::act::release::header_of;
 use node::command::RecordView;
-use node::rows::RecordRow;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
@@ -178,6 +177,9 @@ pub struct HereView {
     pub flagged: bool,
     /// It was sent back by whoever was to approve it.
     pub sent_back: bool,
+    /// Why it was sent back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sent_back_because: Option<String>,
     /// Member who drafted it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drafted_by: Option<String>,
@@ -198,13 +200,15 @@ pub struct HereView {
     pub grant: Option<String>,
 }
 
-impl From<&RecordRow> for HereView {
-    fn from(row: &RecordRow) -> Self {
+impl From<&RecordView> for HereView {
+    fn from(view: &RecordView) -> Self {
+        let row = &view.row;
         Self {
             stage: row.stage.as_str(),
             condition: words::condition_word(row.condition),
             flagged: row.flagged,
             sent_back: row.sent_back,
+            sent_back_because: view.sent_back_because.clone(),
             drafted_by: Some(row.drafted_by.clone()).filter(|member| !member.is_empty()),
             submitted_by: row.submitted_by.clone(),
             approved_by: row.approved_by.clone(),
@@ -312,7 +316,7 @@ impl RecordBody {
             links: header.links.iter().map(|link| LinkBody { relation: link.relation, to: link.to }).collect(),
             attachments,
             content: content.map(Into::into),
-            here: row.into(),
+            here: view.into(),
         })
     }
 }

@@ -70,6 +70,9 @@ async fn what_is_sent_back_can_be_mended_and_submitted_again() {
     face.post("rolf", format!("/records/{id}/return"), json!({ "reason": "say when" })).await.expect(200);
     let shown = face.get("anna", format!("/records/{number}")).await.expect(200).json();
     assert_eq!((shown["here"]["sent-back"].as_bool(), shown["here"]["stage"].as_str()), (Some(true), Some("draft")));
+    assert_eq!(shown["here"]["sent-back-because"], "say when");
+    let ledger = face.get("osk", "/ledger/entries?limit=200").await.expect(200).json().to_string();
+    assert!(ledger.contains("sent-back") && !ledger.contains("say when"), "{ledger}");
     face.post("rolf", format!("/records/{number}/approval"), Value::Null).await.expect(404);
     let again = face.post("anna", format!("/drafts/{number}/1/submission"), Value::Null).await.expect(200).json();
     assert_ne!(again["id"], id.to_string(), "what the second person saw before is not what is approved now");

@@ -25,7 +25,10 @@ impl<S: Store> Node<S> {
         if !planted(Bug::OpenedUnwritten) {
             plan.event(Event::Opened { record: *record, purpose: pass.purpose().cloned() });
         }
-        let view = self.view(row)?;
+        let mut view = self.view(row)?;
+        if let Some(content) = self.store.content(record)? {
+            view.sent_back_because = self.sent_back_because(&view.row, &content)?;
+        }
         Ok((Outcome::Opened(Box::new(to_member(pass, view))), plan))
     }
 
@@ -99,6 +102,6 @@ impl<S: Store> Node<S> {
     fn view(&self, row: RecordRow) -> Result<RecordView, Refusal> {
         let content = if self.closed(&row) { None } else { self.store.content(&row.id)? };
         let content = content.map(|sealed| self.me.vault.open(Part::Content(&row.number, row.version), &sealed)).transpose()?;
-        Ok(RecordView { row, content })
+        Ok(RecordView { row, content, sent_back_because: None })
     }
 }

@@ -1,9 +1,10 @@
 //! Two nodes, founded and agreed through the command line and REST, each a process of its own.
 //!
-//! The kill test and the benchmarks play with them.
+//! The kill test, the torture and the benchmarks play with them.
 
 #![allow(dead_code, unreachable_pub, reason = "each of its users needs a part of it")]
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
@@ -26,29 +27,37 @@ const PURPOSE: &str = "counter-terrorism";
 pub(crate) struct Node {
     pub(crate) org: &'static str,
     pub(crate) data: PathBuf,
-    fingerprint: String,
-    password: String,
+    pub(crate) fingerprint: String,
+    /// Of the first administrator, `ada`.
+    pub(crate) password: String,
+    /// How much the process logs.
+    pub(crate) log: &'static str,
     process: Option<Child>,
     url: String,
 }
 
 impl Node {
     pub(crate) fn found(folder: &Path, org: &'static str, short: &str, country: &str) -> Outcome<Self> {
+        Self::found_with(folder, org, short, country, &["--address", &free_address()?])
+    }
+
+    /// A node that is founded with more words, perhaps its address.
+    pub(crate) fn found_with(folder: &Path, org: &'static str, short: &str, country: &str, words: &[&str]) -> Outcome<Self> {
         let data = folder.join(org);
-        let port = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|l| l.local_addr()).map(|a| a.to_string());
-        let (peer, web) = (port()?, port()?);
+        let web = free_address()?;
         let made = Command::new(PROGRAM)
             .args(["--json", "init"])
             .arg(&data)
             .args(["--org", org, "--short", short, "--name-sv", org, "--name-en", org, "--country", country, "--kind", "security-service"])
-            .args(["--address", &peer, "--contact", "bench", "--web", &web, "--admin", "ada"])
+            .args(["--contact", "bench", "--web", &web, "--admin", "ada"])
+            .args(words)
             .output()?;
         if !made.status.success() {
             return Err(String::from_utf8_lossy(&made.stderr).into_owned().into());
         }
         let told: Value = serde_json::from_slice(&made.stdout)?;
         let text = |key: &str| told.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-        Ok(Self { org, data, fingerprint: text("fingerprint"), password: text("password"), process: None, url: String::new() })
+        Ok(Self { org, data, fingerprint: text("fingerprint"), password: text("password"), log: "warn", process: None, url: String::new() })
     }
 
     /// Starts the process and gives the time from there to its first answer.
@@ -58,7 +67,7 @@ impl Node {
         let log = fs::File::options().create(true).append(true).open(self.data.join("node.log"))?;
         let begun = Instant::now();
         let process = Command::new(PROGRAM)
-            .args(["serve", "--log", "warn"])
+            .args(["serve", "--log", self.log])
             .arg("--data")
             .arg(&self.data)
             .stdin(Stdio::null())
@@ -126,7 +135,15 @@ impl Node {
         let ours: Vec<String> =
             text.lines().map(|line| if line.starts_with("listen =") { "listen = \"127.0.0.1:0\"".to_owned() } else { line.to_owned() }).collect();
         fs::write(&path, ours.join("\n") + "\n")?;
-        Ok(Self { org: self.org, data, fingerprint: self.fingerprint.clone(), password: self.password.clone(), process: None, url: String::new() })
+        Ok(Self {
+            org: self.org,
+            data,
+            fingerprint: self.fingerprint.clone(),
+            password: self.password.clone(),
+            log: self.log,
+            process: None,
+            url: String::new(),
+        })
     }
 
     /// What the node says when it does not start.
@@ -207,6 +224,11 @@ impl Drop for Node {
     }
 }
 
+/// An address of this machine where nobody listens now.
+pub(crate) fn free_address() -> Outcome<String> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.to_string())
+}
+
 /// The database server for tests, where there is one.
 pub(crate) fn server() -> Option<String> {
     let server = std::env::var_os("SAMVERKAN_TEST_POSTGRES").and_then(|server| server.into_string().ok());
@@ -256,6 +278,20 @@ impl Member {
         Ok(Self { client: node.client()?, url: node.url.clone(), secret: self.secret.clone() })
     }
 
+    /// What proves to the node who asks.
+    pub(crate) fn secret(&self) -> &str {
+        &self.secret
+    }
+
+    /// Somebody else at the same node.
+    pub(crate) fn with_secret(&self, secret: &str) -> Self {
+        Self { secret: secret.to_owned(), ..self.clone() }
+    }
+
+    pub(crate) async fn put(&self, path: &str, body: &Value) -> Outcome<Value> {
+        self.send(self.client.put(format!("{}/api/v1{path}", self.url)).json(body)).await
+    }
+
     pub(crate) async fn get(&self, path: &str) -> Outcome<Value> {
         self.send(self.client.get(format!("{}/api/v1{path}", self.url))).await
     }
@@ -274,7 +310,15 @@ impl Member {
     }
 
     pub(crate) async fn bytes(&self, path: &str) -> Outcome<Vec<u8>> {
-        let request = self.client.get(format!("{}/api/v1{path}", self.url));
+        self.whole(self.client.get(format!("{}/api/v1{path}", self.url))).await
+    }
+
+    /// Asks for something that is answered with bytes.
+    pub(crate) async fn post_for_bytes(&self, path: &str) -> Outcome<Vec<u8>> {
+        self.whole(self.client.post(format!("{}/api/v1{path}", self.url))).await
+    }
+
+    async fn whole(&self, request: reqwest::RequestBuilder) -> Outcome<Vec<u8>> {
         Ok(request.bearer_auth(&self.secret).header("samverkan-purpose", PURPOSE).send().await?.error_for_status()?.bytes().await?.to_vec())
     }
 
@@ -294,6 +338,13 @@ impl Member {
         Ok(Self { client: node.client()?, url: node.url.clone(), secret: self.secret.clone() })
     }
 
+    /// Every entry of the ledger, as an export has them.
+    pub(crate) async fn ledger(&self) -> Outcome<Vec<Value>> {
+        let export = String::from_utf8(self.bytes("/ledger/export").await?)?;
+        let lines = export.lines().skip(1).map(|line| Ok(serde_json::from_str::<Value>(line)?.get_mut("entry").map(Value::take).unwrap_or_default()));
+        lines.collect()
+    }
+
     async fn send(&self, request: reqwest::RequestBuilder) -> Outcome<Value> {
         let request = if self.secret.is_empty() { request } else { request.bearer_auth(&self.secret) };
         let answer = request.header("samverkan-purpose", PURPOSE).send().await?;
@@ -304,6 +355,29 @@ impl Member {
         }
         if bytes.is_empty() { Ok(Value::Null) } else { Ok(serde_json::from_slice(&bytes)?) }
     }
+}
+
+/// Waits until a holder has confirmed the record, at most so long from `begun` on.
+pub(crate) async fn held(officer: &Member, id: &str, begun: Instant, patience: Duration) -> Outcome {
+    loop {
+        let holders = officer.get(&format!("/records/{id}/holders")).await?;
+        if holders.pointer("/copies/0/state").and_then(Value::as_str) == Some("held") {
+            return Ok(());
+        }
+        if begun.elapsed() > patience {
+            return Err(format!("{id} was acknowledged and has no receipt: {holders}").into());
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// How many entries of one sort there are about each record.
+pub(crate) fn counted(entries: &[Value], what: &str) -> BTreeMap<String, usize> {
+    let mut times = BTreeMap::new();
+    for entry in entries.iter().filter(|entry| text(entry, "what") == what) {
+        *times.entry(text(entry, "record")).or_insert(0) += 1;
+    }
+    times
 }
 
 /// Two nodes that know each other and have an agreement in force.
@@ -380,6 +454,16 @@ impl Pair {
         let id = text(&self.author.ask(&path).await?, "id");
         self.officer.ask(&format!("/records/{id}/approval")).await?;
         Ok(id)
+    }
+
+    /// Waits until the receiver has confirmed the record.
+    pub(crate) async fn held(&self, id: &str, patience: Duration) -> Outcome {
+        held(&self.officer, id, Instant::now(), patience).await
+    }
+
+    /// How often each record was taken in, by the receiver's ledger.
+    pub(crate) async fn received(&self) -> Outcome<BTreeMap<String, usize>> {
+        Ok(counted(&self.auditor.ledger().await?, "received"))
     }
 
     pub(crate) async fn stop(&mut self) -> Outcome {
