@@ -3,6 +3,7 @@
 //! Each command starts another program, or a few in a row; what it starts is printed, so that it can be typed by hand.
 //! Nothing of the product is here: the demo is a command of `samverkan`, the simulator a program of the test kit.
 
+mod assurance;
 mod bench;
 mod ci;
 mod dist;
@@ -48,6 +49,8 @@ enum Xtask {
     S3,
     /// Kills nodes and database servers while members work, and looks for what was lost or came twice
     Torture(torture::Torture),
+    /// Tries all of it to break the program, and writes docs/assurance/figures.md anew
+    Assurance(assurance::Assurance),
     /// Builds the release archive
     Dist,
 }
@@ -72,6 +75,7 @@ fn main() -> ExitCode {
         Xtask::Postgres(args) => postgres::run(&args),
         Xtask::S3 => s3::run(),
         Xtask::Torture(args) => torture::run(&args),
+        Xtask::Assurance(args) => assurance::run(&args),
         Xtask::Dist => dist::run(),
     };
     if let Err(fault) = &done {
