@@ -32,7 +32,7 @@ pub struct Pace {
     pub first_retry: Duration,
     /// The longest time between tries, chance included.
     pub last_retry: Duration,
-    /// The shortest time between tries when the peer itself was heard of.
+    /// The shortest time between tries when the peer itself was heard of, or others that were down are back.
     pub heard_retry: Duration,
     /// How long a connection may take.
     pub connect: Duration,
@@ -46,7 +46,7 @@ impl Default for Pace {
             heartbeat: Duration::from_secs(60),
             first_retry: Duration::from_millis(250),
             last_retry: Duration::from_secs(60),
-            heard_retry: Duration::from_secs(5),
+            heard_retry: Duration::from_secs(1),
             connect: Duration::from_secs(10),
             parcel: Duration::from_secs(300),
         }
@@ -57,7 +57,11 @@ impl Pace {
     /// The times between tries: each twice the one before, and each with up to as much again by chance, so that those
     /// who lost a peer together do not all come back to it together.
     fn tries(&self) -> ExponentialBackoff {
-        ExponentialBuilder::new().with_min_delay(self.first_retry / 2).with_max_delay(self.last_retry / 2).with_jitter().without_max_times().build()
+        self.tries_from(self.first_retry)
+    }
+
+    fn tries_from(&self, first: Duration) -> ExponentialBackoff {
+        ExponentialBuilder::new().with_min_delay(first / 2).with_max_delay(self.last_retry / 2).with_jitter().without_max_times().build()
     }
 }
 
@@ -214,7 +218,10 @@ impl Courier {
                 Fault::Unsettled => Some(self.pace.heard_retry),
                 _ => tries.next(),
             };
-            self.rest(pause.unwrap_or(self.pace.last_retry)).await;
+            if self.rest(pause.unwrap_or(self.pace.last_retry)).await {
+                // WHY: whoever was heard of is there. If it cannot take everybody at once, a minute's pause would be for nothing.
+                tries = self.pace.tries_from(self.pace.heard_retry);
+            }
         }
     }
 
@@ -231,13 +238,14 @@ impl Courier {
         if settled { Ok(()) } else { Err(Fault::Unsettled) }
     }
 
-    /// Waits before the next try; less long when the peer itself is heard of.
-    async fn rest(&self, pause: Duration) {
+    /// Waits before the next try; less long when the peer itself is heard of, which it gives.
+    async fn rest(&self, pause: Duration) -> bool {
         let least = pause.min(self.pace.heard_retry);
         tokio::time::sleep(least).await;
         tokio::select! {
-            () = tokio::time::sleep(pause.saturating_sub(least)) => {}
-            () = self.bell.heard.notified() => {}
+            biased;
+            () = self.bell.heard.notified() => true,
+            () = tokio::time::sleep(pause.saturating_sub(least)) => false,
         }
     }
 
@@ -265,6 +273,8 @@ impl Courier {
         if let Some(down) = self.down.take() {
             let duration_ms = crate::elapsed_ms(down.since);
             tracing::info!(peer.id = %self.peer, retries = down.tries, duration_ms, "exchange with the peer goes on");
+            // Perhaps it was the network that was down, and the others are back with it.
+            self.handle.one_is_back(self.pace.last_retry);
         }
         self.handle.note_health(&self.peer, |health| {
             health.reachable = Some(true);

@@ -31,6 +31,7 @@ use node::{Command, Outcome, Refusal};
 use policy::access::Pass;
 use policy::house::HouseRules;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::time::Instant;
 
 pub use fellows::Company;
 pub use health::PeerHealth;
@@ -77,6 +78,8 @@ pub(crate) struct Shared {
     readers: Readers,
     turnstile: Turnstile,
     bells: Mutex<BTreeMap<OrgId, Arc<Bell>>>,
+    /// When all bells were rung because a peer was back.
+    rung: Mutex<Option<Instant>>,
     health: Mutex<BTreeMap<OrgId, PeerHealth>>,
     /// Counts changes of the directory.
     directory: watch::Sender<u64>,
@@ -151,6 +154,7 @@ pub fn start<S: Store + 'static>(
         readers: Readers::new(readers),
         turnstile: Turnstile::new(node.state().peers.values().map(|peer| (peer.org.clone(), peer.received))),
         bells: Mutex::default(),
+        rung: Mutex::default(),
         health: Mutex::default(),
         directory: watch::Sender::new(0),
         queued: watch::Sender::new(0),
@@ -346,6 +350,16 @@ impl Handle {
 
     pub(crate) fn bell(&self, peer: &OrgId) -> Arc<Bell> {
         self.0.shared.bell(peer)
+    }
+
+    /// Calls every courier that rests, because a peer that was down is back; at most once in `pause`.
+    pub(crate) fn one_is_back(&self, pause: Duration) {
+        let mut rung = self.0.shared.rung.lock().unwrap_or_else(PoisonError::into_inner);
+        if rung.is_none_or(|rung| rung.elapsed() >= pause) {
+            *rung = Some(Instant::now());
+            let bells = self.0.shared.bells.lock().unwrap_or_else(PoisonError::into_inner);
+            bells.values().for_each(|bell| bell.heard.notify_one());
+        }
     }
 
     /// Tells to which peers this process is courier; to all, where there is nothing.

@@ -137,6 +137,32 @@ async fn a_peer_that_comes_back_is_heard_of_before_it_is_tried_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn when_one_peer_is_back_the_others_are_tried_too() {
+    let mut parties = Vec::new();
+    for (org, short) in [("se-sapo", "SAPO"), ("se-fra", "FRA"), ("se-must", "MUST")] {
+        parties.push(Party::new(org, short, tls::generate_peer_certificate().unwrap()).await);
+    }
+    let mut running = Vec::new();
+    for node in found(parties) {
+        running.push(run(node, Limits::PEERS).await);
+    }
+    let [a, mut b, c] = <[peers::Running; 3]>::try_from(running).ok().unwrap();
+    b.road.close();
+    c.road.close();
+    let patient = samverkan_http::courier::Pace { first_retry: Duration::from_secs(600), last_retry: Duration::from_secs(600), ..peers::QUICK };
+    let _couriers = samverkan_http::courier::start(a.handle.clone(), a.certificate.clone(), patient);
+    let record = a.report(&c, "one", 0).await;
+    for silent in [&b, &c] {
+        a.until_health(&silent.org, |health| health.retries == 1).await;
+    }
+    // The network is back. Only one of the two says something, and both are tried.
+    b.road.open(b.address);
+    c.road.open(c.address);
+    b.send_couriers();
+    a.until_held(record, &c).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_cut_after_any_number_of_bytes_heals() {
     let (mut a, b) = pair().await;
     a.send_couriers();

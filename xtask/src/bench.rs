@@ -12,12 +12,12 @@ use crate::postgres::Servers;
 use crate::shell::{line, output, run as run_to_end, shown};
 
 /// What can be measured, and the words that ask the benchmark program for it.
-const NAMES: &[&str] = &["exchange", "growth", "postgres"];
+const NAMES: &[&str] = &["exchange", "growth", "postgres", "hold", "federation", "mesh", "ledger"];
 
 /// Which measurement, and how it is printed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct BenchArgs {
-    /// Name of the measurement: exchange, growth or postgres
+    /// Name of the measurement: exchange, growth, postgres, or hold, which is federation, mesh, ledger and postgres
     name: String,
     /// Print one JSON object a line instead of a table
     #[arg(long)]
@@ -33,7 +33,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<()> {
     }
     let mut command = line("cargo bench --locked -p samverkan --bench main --");
     command.arg(&args.name).args(args.quick.then_some("--quick"));
-    let servers = if args.name == "postgres" { Some(Servers::start(false)?) } else { None };
+    let servers = if ["postgres", "hold"].contains(&args.name.as_str()) { Some(Servers::start(false)?) } else { None };
     if let Some(servers) = &servers {
         servers.tell(&mut command);
     }

@@ -21,7 +21,7 @@ const RECORD: usize = 2048;
 pub(crate) struct Figures;
 
 impl Figures {
-    fn print(&mut self, figure: &str, value: f64, unit: &str, target: &str, limit: Option<f64>) {
+    pub(crate) fn print(&mut self, figure: &str, value: f64, unit: &str, target: &str, limit: Option<f64>) {
         let rounded = |value: f64| (value * 1000.0).round() / 1000.0;
         let share = limit.map(|limit| rounded(value / limit));
         println!("{}", json!({ "figure": figure, "value": rounded(value), "unit": unit, "target": target, "limit": limit.map(rounded), "share": share }));
@@ -29,10 +29,10 @@ impl Figures {
 }
 
 /// A folder for one run, gone afterwards.
-struct Folder(PathBuf);
+pub(crate) struct Folder(pub(crate) PathBuf);
 
 impl Folder {
-    fn new(name: &str) -> Outcome<Self> {
+    pub(crate) fn new(name: &str) -> Outcome<Self> {
         let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("bench-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&path)?;
         Ok(Self(path))
@@ -118,7 +118,7 @@ pub(crate) async fn postgres(figures: &mut Figures, quick: bool) -> Outcome {
 }
 
 /// The rate at which records cross, once caches are warm.
-async fn warm_rate(pair: &Pair, count: usize) -> Outcome<f64> {
+pub(crate) async fn warm_rate(pair: &Pair, count: usize) -> Outcome<f64> {
     throughput(pair, &prepare(pair, 500).await?).await?;
     throughput(pair, &prepare(pair, count).await?).await
 }
@@ -180,7 +180,7 @@ async fn prepare(pair: &Pair, count: usize) -> Outcome<Vec<String>> {
 }
 
 /// Runs a job for each input, a bounded number at once.
-async fn at_once<I, T, F>(inputs: impl IntoIterator<Item = I>, mut job: impl FnMut(I) -> F) -> Outcome<Vec<T>>
+pub(crate) async fn at_once<I, T, F>(inputs: impl IntoIterator<Item = I>, mut job: impl FnMut(I) -> F) -> Outcome<Vec<T>>
 where
     T: Send + 'static,
     F: Future<Output = Outcome<T>> + Send + 'static,
@@ -305,7 +305,7 @@ async fn attachment(pair: &Pair) -> Outcome<f64> {
     Ok(peak)
 }
 
-fn quantile(sorted: &[f64], share: f64) -> f64 {
+pub(crate) fn quantile(sorted: &[f64], share: f64) -> f64 {
     let last = sorted.len().saturating_sub(1);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "an index into a short list")]
     let place = (last as f64 * share).round() as usize;

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;
+use std::io::{self, Write as _};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -43,13 +44,17 @@ impl Node {
 
     /// A node that is founded with more words, perhaps its address.
     pub(crate) fn found_with(folder: &Path, org: &'static str, short: &str, country: &str, words: &[&str]) -> Outcome<Self> {
+        Self::found_at(folder, org, short, country, &free_address()?, words)
+    }
+
+    /// A node that is founded where members reach it at `web`.
+    pub(crate) fn found_at(folder: &Path, org: &'static str, short: &str, country: &str, web: &str, words: &[&str]) -> Outcome<Self> {
         let data = folder.join(org);
-        let web = free_address()?;
         let made = Command::new(PROGRAM)
             .args(["--json", "init"])
             .arg(&data)
             .args(["--org", org, "--short", short, "--name-sv", org, "--name-en", org, "--country", country, "--kind", "security-service"])
-            .args(["--contact", "bench", "--web", &web, "--admin", "ada"])
+            .args(["--contact", "bench", "--web", web, "--admin", "ada"])
             .args(words)
             .output()?;
         if !made.status.success() {
@@ -120,6 +125,13 @@ impl Node {
         Ok(fs::write(&path, kept.join("\n").replace("[store]\n", &format!("[store]\n{keys}")) + "\n")?)
     }
 
+    /// Listens for peers elsewhere than at the address on the card.
+    pub(crate) fn listen_at(&self, card: &str, listen: &str) -> Outcome {
+        let path = self.data.join("samverkan.toml");
+        let text = fs::read_to_string(&path)?;
+        Ok(fs::write(path, text.replacen(&format!("listen = \"{card}\""), &format!("listen = \"{listen}\""), 1))?)
+    }
+
     /// A second process for the same organisation: the same keys and store, on ports of its own.
     pub(crate) fn twin(&self, folder: &Path) -> Outcome<Self> {
         let data = folder.join(format!("{}-twin", self.org));
@@ -163,9 +175,18 @@ impl Node {
 
     /// Resident memory now, in MiB.
     pub(crate) fn resident_mib(&self) -> Outcome<f64> {
+        self.memory_mib("VmRSS:")
+    }
+
+    /// What of it is this process's alone: not the program, which all processes share.
+    pub(crate) fn own_mib(&self) -> Outcome<f64> {
+        self.memory_mib("RssAnon:")
+    }
+
+    fn memory_mib(&self, sort: &str) -> Outcome<f64> {
         let id = self.process.as_ref().map(Child::id).ok_or("the node does not run")?;
         let status = fs::read_to_string(format!("/proc/{id}/status"))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
+        let line = status.lines().find_map(|line| line.strip_prefix(sort)).ok_or("the system does not tell how much memory it takes")?;
         let kib: f64 = line.trim().trim_end_matches("kB").trim().parse()?;
         Ok(kib / 1024.0)
     }
@@ -226,7 +247,24 @@ impl Drop for Node {
 
 /// An address of this machine where nobody listens now.
 pub(crate) fn free_address() -> Outcome<String> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.to_string())
+    FreeAddresses::take(1)?.release().pop().ok_or_else(|| "there is no free port".into())
+}
+
+/// Addresses of this machine, each another, which nobody takes until they are released.
+pub(crate) struct FreeAddresses(Vec<TcpListener>);
+
+impl FreeAddresses {
+    pub(crate) fn take(count: usize) -> Outcome<Self> {
+        Ok(Self((0..count).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).collect::<Result<_, _>>()?))
+    }
+
+    pub(crate) fn addresses(&self) -> Vec<String> {
+        self.0.iter().filter_map(|listener| listener.local_addr().ok()).map(|address| address.to_string()).collect()
+    }
+
+    pub(crate) fn release(self) -> Vec<String> {
+        self.addresses()
+    }
 }
 
 /// The database server for tests, where there is one.
@@ -320,6 +358,17 @@ impl Member {
 
     async fn whole(&self, request: reqwest::RequestBuilder) -> Outcome<Vec<u8>> {
         Ok(request.bearer_auth(&self.secret).header("samverkan-purpose", PURPOSE).send().await?.error_for_status()?.bytes().await?.to_vec())
+    }
+
+    /// Writes what a path gives to a file.
+    pub(crate) async fn save(&self, path: &str, file: &Path) -> Outcome {
+        let request = self.client.get(format!("{}/api/v1{path}", self.url));
+        let mut response = request.bearer_auth(&self.secret).header("samverkan-purpose", PURPOSE).send().await?.error_for_status()?;
+        let mut file = io::BufWriter::new(fs::File::create(file)?);
+        while let Some(piece) = response.chunk().await? {
+            file.write_all(&piece)?;
+        }
+        Ok(file.flush()?)
     }
 
     /// The length of what a path gives, read and thrown away.
