@@ -81,6 +81,10 @@ impl<S: Store> Node<S> {
     fn view(&self, row: RecordRow) -> Result<RecordView, Refusal> {
         let content = self.store.content(&row.id)?;
         let content = content.map(|sealed| self.me.vault.open(Part::Content(&row.number, row.version), &sealed)).transpose()?;
-        Ok(RecordView { row, content })
+        let emergency = match &row.from {
+            Some(from) if *from != row.originator => super::emergency::notice(&self.store, &row.id, from, self.me.org())?.map(|_| from.clone()),
+            _ => None,
+        };
+        Ok(RecordView { row, content, emergency })
     }
 }
