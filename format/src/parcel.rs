@@ -102,8 +102,10 @@ impl Statement for ParcelHeader {
 pub struct Evidence {
     /// The originator's grant, a signed consent record with its content.
     pub grant: Option<(Signed, Salted)>,
-    /// The originator's signature on terms that let the record be passed on freely.
+    /// The originator's signature on the terms, where no grant is shown.
     pub terms: Option<Signed>,
+    /// The holder's notice that it passes the record on in an emergency, where it has no grant.
+    pub emergency: Option<Signed>,
 }
 
 /// One item of a parcel, its statements not yet verified.
@@ -174,7 +176,7 @@ impl Item {
     fn write(&self, e: &mut Encoder<&mut Vec<u8>>) -> Written {
         match self {
             Self::Record { signed, content, evidence } => {
-                e.array(6)?.u8(0)?.bytes(&signed.to_bytes())?.bytes(&content.salt)?.bytes(&content.bytes)?;
+                e.array(if evidence.emergency.is_some() { 7 } else { 6 })?.u8(0)?.bytes(&signed.to_bytes())?.bytes(&content.salt)?.bytes(&content.bytes)?;
                 match &evidence.grant {
                     Some((grant, words)) => e.array(3)?.bytes(&grant.to_bytes())?.bytes(&words.salt)?.bytes(&words.bytes)?,
                     None => e.null()?,
@@ -183,6 +185,9 @@ impl Item {
                     Some(terms) => e.bytes(&terms.to_bytes())?,
                     None => e.null()?,
                 };
+                if let Some(emergency) = &evidence.emergency {
+                    e.bytes(&emergency.to_bytes())?;
+                }
             }
             Self::Piece { record, attachment, index, proof, bytes } => {
                 e.array(6)?.u8(1)?.bytes(record.0.as_bytes())?.u32(*attachment)?.u64(*index)?;
@@ -254,7 +259,7 @@ fn read_item(d: &mut Decoder<'_>) -> Result<Item, Reject> {
     let len = cbor(d.array())?;
     let kind = cbor(d.u8())?;
     Ok(match (kind, len) {
-        (0, Some(6)) => {
+        (0, Some(parts @ (6 | 7))) => {
             let signed = Box::new(read_signed(d)?);
             let content = read_salted(d)?;
             let grant = if is_null(d)? {
@@ -265,7 +270,11 @@ fn read_item(d: &mut Decoder<'_>) -> Result<Item, Reject> {
                 return Err(BAD_ITEM);
             };
             let terms = if is_null(d)? { None } else { Some(read_signed(d)?) };
-            Item::Record { signed, content, evidence: Box::new(Evidence { grant, terms }) }
+            let emergency = if parts == 7 { Some(read_signed(d)?) } else { None };
+            if grant.is_some() && emergency.is_some() {
+                return Err(BAD_ITEM);
+            }
+            Item::Record { signed, content, evidence: Box::new(Evidence { grant, terms, emergency }) }
         }
         (1, Some(6)) => {
             let record = RecordId(Digest::try_from(cbor(d.bytes())?).map_err(|_| BAD_ITEM)?);

@@ -155,6 +155,14 @@ pub enum State {
         /// To whom.
         to: OrgId,
     },
+    /// The holder is about to pass it on in an emergency, without the originator's consent; stated before the first byte
+    /// leaves, to the originator and to whoever gets it.
+    Emergency {
+        /// To whom.
+        to: OrgId,
+        /// The consent record that states the threat, for the originator alone.
+        statement: RecordId,
+    },
 }
 
 /// A holder's statement about one record, for its originator.
@@ -179,10 +187,10 @@ impl Statement for Notice {
 
     fn check(&self) -> Result<(), Malformed> {
         let onward = match &self.state {
-            State::PassedOn { to } => *to != self.holder && *to != self.originator,
+            State::PassedOn { to } | State::Emergency { to, .. } => *to != self.holder && *to != self.originator,
             State::Held | State::Refused | State::Removed => true,
         };
-        ensure(onward, "state.passed-on.to", "is another organisation than holder and originator")
+        ensure(onward, "state.to", "is another organisation than holder and originator")
     }
 
     fn may_be_signed_by(&self, signer: &OrgId) -> bool {

@@ -285,19 +285,21 @@ pub enum ConsentAct {
     Grant,
     /// The originator does not permit.
     Deny,
+    /// A holder passes on in an emergency, without having been able to ask.
+    Emergency,
 }
 
 /// Content of a consent record: one holder, one recipient, one record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ConsentContent {
-    /// Asks, permits or does not.
+    /// Asks, permits or does not; or states an emergency.
     pub act: ConsentAct,
     /// The holder that would pass the record on.
     pub holder: OrgId,
     /// The organisation that would get it.
     pub recipient: OrgId,
-    /// Why it is asked, or why it is so answered.
+    /// Why it is asked, or so answered; in an emergency, the threat and why nobody could be asked in time.
     pub reason: String,
     /// A grant holds until this time.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -265,7 +265,7 @@ fn item(size: usize, content: usize) -> Vec<u8> {
     let of = |terms: usize| Item::Record {
         signed: Box::new(message(MAX_SIGNED)),
         content: salted(content),
-        evidence: Box::new(Evidence { grant: Some((message(MAX_SIGNED), salted(MAX_CONTENT))), terms: Some(message(terms)) }),
+        evidence: Box::new(Evidence { grant: Some((message(MAX_SIGNED), salted(MAX_CONTENT))), terms: Some(message(terms)), emergency: None }),
     };
     let rest = size - (of(100_000).to_bytes().len() - 100_000);
     let bytes = of(rest).to_bytes();

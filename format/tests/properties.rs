@@ -70,7 +70,11 @@ fn salted() -> impl Strategy<Value = Salted> {
 }
 
 fn evidence() -> impl Strategy<Value = Evidence> {
-    (prop::option::of((signed(), salted())), prop::option::of(signed())).prop_map(|(grant, terms)| Evidence { grant, terms })
+    (prop::option::of((signed(), salted())), prop::option::of(signed()), prop::option::of(signed())).prop_map(|(grant, terms, emergency)| Evidence {
+        emergency: emergency.filter(|_| grant.is_none()),
+        grant,
+        terms,
+    })
 }
 
 fn item() -> impl Strategy<Value = Item> {

@@ -284,7 +284,7 @@ impl Record {
         admit(&signed, cast);
         let grant = self.grant.as_ref().map(|grant| grant.record(Kind::Consent, cast));
         let terms = self.terms.as_ref().map(|written| written.sign(&agreement(), cast));
-        Item::Record { signed: Box::new(signed), content, evidence: Box::new(Evidence { grant, terms }) }
+        Item::Record { signed: Box::new(signed), content, evidence: Box::new(Evidence { grant, terms, emergency: None }) }
     }
 
     fn record(&self, kind: Kind, cast: &Cast) -> (Signed, Salted) {

@@ -45,6 +45,7 @@ fn attributes(facts: &Facts<'_>) -> Result<HashMap<String, RestrictedExpression>
         ("originator", RestrictedExpression::new_entity_uid(organisation(facts.originator)?)),
         ("sender", RestrictedExpression::new_entity_uid(organisation(facts.sender)?)),
         ("onward", RestrictedExpression::new_bool(facts.onward)),
+        ("emergency", RestrictedExpression::new_bool(facts.emergency)),
     ];
     Ok(named.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
 }

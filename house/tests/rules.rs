@@ -33,6 +33,7 @@ fn asked(rules: &CedarRules, recipient: &str, country: Option<&str>, level: Leve
         legal_basis: &legal_basis,
         categories: &categories.iter().copied().collect(),
         onward: false,
+        emergency: false,
     };
     let names = |forbids: Vec<policy::HouseForbid>| forbids.into_iter().map(|forbid| forbid.rule).collect();
     rules.forbids(&facts).map(names).map_err(|error| error.why().to_owned())

@@ -84,6 +84,10 @@ pub enum Command {
     Recall { number: RecordNumber, reason: String },
     /// Passes another organisation's record on.
     PassOn { record: RecordId, to: OrgId },
+    /// States a threat for which a record should be passed on without consent, and puts that before a second person.
+    StateEmergency { record: RecordId, to: OrgId, reason: String },
+    /// Passes a record on in an emergency, as the statement says.
+    ReleaseInEmergency { statement: RecordId },
     /// Asks a record's originator whether it may be passed on.
     AskConsent { record: RecordId, recipient: OrgId, reason: String },
     /// Answers such a question.
@@ -141,7 +145,8 @@ impl Command {
             Self::Release { .. } => &[Permission::ReleaseRecord],
             Self::Recall { .. } => &[Permission::Recall],
             Self::PassOn { .. } => &[Permission::PassOn],
-            Self::AskConsent { .. } => &[Permission::AskConsent],
+            Self::ReleaseInEmergency { .. } => &[Permission::ReleaseInEmergency],
+            Self::AskConsent { .. } | Self::StateEmergency { .. } => &[Permission::AskConsent],
             Self::AnswerConsent { .. } => &[Permission::AnswerConsent],
             Self::Open { .. } | Self::OpenPiece { .. } => &[Permission::ReadRecord, Permission::ReadDraft],
             Self::List(_) => &[Permission::SearchRecords],
@@ -173,6 +178,8 @@ impl Command {
             Self::Release { .. } => "release",
             Self::Recall { .. } => "recall",
             Self::PassOn { .. } => "pass-on",
+            Self::StateEmergency { .. } => "state-emergency",
+            Self::ReleaseInEmergency { .. } => "release-in-emergency",
             Self::AskConsent { .. } => "ask-consent",
             Self::AnswerConsent { .. } => "answer-consent",
             Self::Open { .. } | Self::OpenPiece { .. } => "open",
@@ -220,6 +227,8 @@ pub struct RecordView {
     pub content: Option<Salted>,
     /// Why it was sent back, in a draft that was; none in a list.
     pub sent_back_because: Option<String>,
+    /// Who passed it on to here in an emergency, without its originator's consent.
+    pub emergency: Option<OrgId>,
 }
 
 /// What became of a command.

@@ -133,6 +133,11 @@ pub enum Event {
     Flagged { record: RecordId, because: RecordId },
     /// A record of another organisation is passed on.
     PassedOn { record: RecordId, to: OrgId, grant: Option<RecordId> },
+    /// A member stated a threat for which a record should be passed on without consent.
+    EmergencyStated { record: RecordId, statement: RecordId, recipient: OrgId },
+    /// A record of another organisation is passed on in an emergency, without its consent; the originator is told in the
+    /// statement.
+    EmergencyReleased { record: RecordId, to: OrgId, statement: RecordId, approved_by: String },
     /// A holder's notice about a copy arrived.
     Noticed { record: RecordId, holder: OrgId, state: State },
     /// Consent was asked for.
@@ -212,6 +217,8 @@ impl Event {
             | Self::Superseded { record, .. }
             | Self::Flagged { record, .. }
             | Self::PassedOn { record, .. }
+            | Self::EmergencyStated { record, .. }
+            | Self::EmergencyReleased { record, .. }
             | Self::Noticed { record, .. }
             | Self::Recovered { record, .. }
             | Self::ConsentAsked { record, .. }

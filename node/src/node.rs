@@ -500,6 +500,8 @@ impl<S: Store> Node<S> {
             Command::Release { record } => self.release(&record, now),
             Command::Recall { number, reason } => self.recall(pass, &number, reason, now),
             Command::PassOn { record, to } => self.pass_on(&record, &to, now),
+            Command::StateEmergency { record, to, reason } => self.state_emergency(pass, &record, to, reason, now),
+            Command::ReleaseInEmergency { statement } => self.release_in_emergency(pass, &statement, now),
             Command::AskConsent { record, recipient, reason } => self.ask_consent(pass, &record, recipient, reason, now),
             Command::AnswerConsent { ask, grant, reason, expires } => self.answer_consent(pass, &ask, grant, reason, expires, now),
             Command::Open { record } => self.open_record(pass, &record),

@@ -11,7 +11,7 @@ use samverkan_node::entry::{Actor, Entry, Event};
 const SAMPLE: &str = include_str!("../testdata/entry-1.jsonl");
 
 /// The words of all events, in the order of the enumeration.
-const EVENTS: [&str; 47] = [
+const EVENTS: [&str; 49] = [
     "card-imported",
     "agreement-proposed",
     "agreement-signed",
@@ -37,6 +37,8 @@ const EVENTS: [&str; 47] = [
     "superseded",
     "flagged",
     "passed-on",
+    "emergency-stated",
+    "emergency-released",
     "noticed",
     "consent-asked",
     "consent-answered",
@@ -119,6 +121,8 @@ fn every_event_occurs_once() {
         | Event::Superseded { .. }
         | Event::Flagged { .. }
         | Event::PassedOn { .. }
+        | Event::EmergencyStated { .. }
+        | Event::EmergencyReleased { .. }
         | Event::Noticed { .. }
         | Event::ConsentAsked { .. }
         | Event::ConsentAnswered { .. }

@@ -109,6 +109,8 @@ words! {
         ReadRecord = "read-record",
         /// Pass another's record on.
         PassOn = "pass-on",
+        /// Pass another's record on in an emergency, without its originator's consent.
+        ReleaseInEmergency = "release-in-emergency",
         /// Recall one's organisation's own record.
         Recall = "recall",
         /// Ask an originator for consent.
@@ -249,7 +251,7 @@ pub fn decide(access: &Access<'_>) -> Decision {
         Permission::DraftRecord => own_draft(access, false, &[Stage::Draft], &mut reasons),
         Permission::SubmitRecord => own_draft(access, true, &[Stage::Draft], &mut reasons),
         Permission::ReadDraft => readable_draft(access, &mut reasons),
-        Permission::ApproveRecord => second_person(access, &mut reasons),
+        Permission::ApproveRecord | Permission::ReleaseInEmergency => second_person(access, &mut reasons),
         Permission::ReleaseRecord => releasable(access, &mut reasons),
         Permission::ReadRecord | Permission::SearchRecords => purpose_stated(access, &mut reasons),
         _ => {}
@@ -274,7 +276,9 @@ pub const fn granted_to(permission: Permission) -> &'static [Role] {
         Permission::ReadRelation => &[Liaison, ReleaseOfficer, Secretary, Auditor],
         Permission::DraftRecord | Permission::SubmitRecord => &[Analyst, Liaison, TipDesk, Secretary],
         Permission::ReadDraft => &[Analyst, Liaison, ReleaseOfficer, TipDesk, Secretary],
-        Permission::ApproveRecord | Permission::ReleaseRecord | Permission::PassOn | Permission::AnswerConsent => &[ReleaseOfficer],
+        Permission::ApproveRecord | Permission::ReleaseRecord | Permission::PassOn | Permission::ReleaseInEmergency | Permission::AnswerConsent => {
+            &[ReleaseOfficer]
+        }
         Permission::SearchRecords | Permission::ReadRecord => &[Analyst, Liaison, ReleaseOfficer, Secretary],
         Permission::Recall => &[Liaison, ReleaseOfficer],
         Permission::AskConsent => &[Analyst, Liaison, ReleaseOfficer],

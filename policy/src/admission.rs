@@ -12,7 +12,7 @@ use crate::accord::Known;
 use crate::ground::Ground;
 use crate::passage::{Passage, Way};
 use crate::reason::Reason;
-use crate::release::{Countries, Grant, agreed, outside};
+use crate::release::{Countries, Emergency, Grant, agreed, outside};
 
 /// The question.
 #[derive(Debug, Clone)]
@@ -42,6 +42,8 @@ pub struct Admission<'a> {
 pub struct Evidence<'a> {
     /// The originator's consent, verified and not recalled.
     pub grant: Option<&'a Grant>,
+    /// An emergency that the sender has stated, verified as signed by it.
+    pub emergency: Option<&'a Emergency>,
     /// The named version's terms, verified as signed by the originator.
     pub terms: Option<&'a Agreement>,
     /// An agreement between the sender and us; [`crate::release::under`] finds one.
@@ -150,21 +152,24 @@ impl<'a> Admission<'a> {
             named: self.named.as_ref().filter(|known| known.accord().is(&self.header.agreement)),
             terms: None,
             grant: self.onward.as_ref().and_then(|onward| onward.grant),
+            emergency: self.onward.as_ref().and_then(|onward| onward.emergency),
             under: self.onward.as_ref().and_then(|onward| onward.under.as_ref()),
             steers_held: self.steers_held,
         };
         if passage.way() == Way::Onward && passage.named.is_none() {
-            passage.terms = self.onward.as_ref().and_then(|onward| onward.terms).filter(|terms| self.free_terms(terms));
+            passage.terms = self.onward.as_ref().and_then(|onward| onward.terms).filter(|terms| self.shown_terms(terms, &passage));
         }
         passage
     }
 
-    /// A3: terms of exactly the named version that let the sender pass on freely now.
-    fn free_terms(&self, terms: &Agreement) -> bool {
+    /// A3: terms of exactly the named version that let the sender pass on now, freely or in an emergency.
+    fn shown_terms(&self, terms: &Agreement, passage: &Passage<'_>) -> bool {
+        let emergency = passage.emergency.is_some_and(|emergency| passage.states(emergency));
+        let lets = terms.terms.onward == Onward::Free || (terms.terms.onward != Onward::Never && emergency);
         let runs = terms.valid_from <= self.now && terms.valid_until.is_none_or(|until| self.now < until);
         runs && terms.id == self.header.agreement.id
             && terms.version == self.header.agreement.version
-            && terms.terms.onward == Onward::Free
+            && lets
             && terms.is_party(self.sender, self.now)
             && terms.party(self.sender).is_some_and(|party| party.role != PartyRole::Observer)
             && terms.is_party(&self.header.originator, self.now)

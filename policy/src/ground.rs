@@ -28,6 +28,8 @@ pub enum Ground {
     Returned,
     /// The originator consented; until a time if it said so.
     ByConsent(OrgId, Option<Timestamp>),
+    /// An immediate and serious threat, and the originator could not be asked in good time.
+    Emergency(OrgId),
     /// The terms permit passing on among the parties.
     Within(AgreementRef),
     /// The terms permit passing on freely.
@@ -52,6 +54,7 @@ impl Ground {
             Self::Steered(_) => "steered",
             Self::Returned => "returned",
             Self::ByConsent(..) => "by-consent",
+            Self::Emergency(_) => "emergency",
             Self::Within(_) => "within",
             Self::Free(_) => "free",
             Self::Under(_) => "under",
@@ -97,6 +100,14 @@ impl Ground {
             Self::ByConsent(originator, Some(until)) => (
                 format!("Ursprungsorganisationen, {originator}, har medgett det till {}.", minute(*until)),
                 format!("The originator, {originator}, has consented until {}.", minute(*until)),
+            ),
+            Self::Emergency(originator) => (
+                format!(
+                    "Nödutlämnande: det behövs för att avvärja ett omedelbart och allvarligt hot mot allmän säkerhet, och {originator} hinner inte tillfrågas. {originator} underrättas genast."
+                ),
+                format!(
+                    "Emergency release: it is needed to prevent an immediate and serious threat to public security, and {originator} cannot be asked in good time. {originator} is told at once."
+                ),
             ),
             Self::Within(named) => (
                 format!("Överenskommelsen {}, version {}, låter parterna lämna vidare till varandra.", named.id, named.version),

@@ -45,6 +45,8 @@ pub struct Facts<'a> {
     pub categories: &'a BTreeSet<SubjectCategory>,
     /// Whether it would go to somebody outside its audience.
     pub onward: bool,
+    /// Whether it would go there in an emergency, without its originator's consent.
+    pub emergency: bool,
 }
 
 /// A house rule that forbids, with the sentence that its authors wrote for those whom it stops.

@@ -11,7 +11,7 @@ use format::{OrgId, RecordId, Timestamp};
 use crate::accord::{Accord, Known, Standing};
 use crate::ground::Ground;
 use crate::reason::Reason;
-use crate::release::{Countries, Grant};
+use crate::release::{Countries, Emergency, Grant};
 
 /// How far ahead of the receiver's or sender's own clock a record may have been created.
 const CLOCK_TOLERANCE_DAYS: u32 = 1;
@@ -41,6 +41,7 @@ pub(crate) struct Passage<'a> {
     /// Stand in for `named` on admission, where it is not known (A3).
     pub(crate) terms: Option<&'a Agreement>,
     pub(crate) grant: Option<&'a Grant>,
+    pub(crate) emergency: Option<&'a Emergency>,
     pub(crate) under: Option<&'a Known<'a>>,
     /// Whether it recalls or corrects a record that the recipient has from the sender (E3), or recalls one that it has from
     /// anybody.
@@ -192,11 +193,27 @@ impl<'a> Passage<'a> {
         out.extend(never.map(|version| Reason::OnwardNever { agreement: name(version) }));
     }
 
-    /// R17.
+    /// R17 and E4.
     pub(crate) fn consented(&self, out: &mut Vec<Reason>) {
-        if self.needs_consent() {
-            out.extend(self.grant_fault());
+        let fault = if self.needs_consent() { self.grant_fault() } else { None };
+        let Some(fault) = fault.filter(|_| !self.by_emergency()) else { return };
+        out.push(fault);
+        if self.emergency.is_some() {
+            out.push(Reason::EmergencyNotAllowed { originator: self.header.originator.clone() });
         }
+    }
+
+    /// E4: whether an emergency stands in for a grant that is needed and not there.
+    pub(crate) fn by_emergency(&self) -> bool {
+        let stated = self.emergency.is_some_and(|emergency| self.states(emergency));
+        let rule = self.binding().map(|version| version.terms.onward).min();
+        let reserved = self.header.marking.caveats.contains(&Caveat::OriginatorControl);
+        self.way() == Way::Onward && stated && rule.is_some_and(|rule| rule != Onward::Never) && !reserved && self.grant_fault().is_some()
+    }
+
+    /// Whether an emergency is for exactly this, and the originator has not said no.
+    pub(crate) fn states(&self, emergency: &Emergency) -> bool {
+        emergency.record == self.record && emergency.holder == *self.sender && emergency.recipient == *self.recipient && !emergency.denied
     }
 
     pub(crate) fn needs_consent(&self) -> bool {
@@ -270,7 +287,9 @@ impl<'a> Passage<'a> {
 
     fn onward_ground(&self) -> Ground {
         let agreement = || self.header.agreement.clone();
-        if self.needs_consent() {
+        if self.by_emergency() {
+            Ground::Emergency(self.header.originator.clone())
+        } else if self.needs_consent() {
             Ground::ByConsent(self.header.originator.clone(), self.grant.and_then(|grant| grant.expires))
         } else if self.binding().all(|version| version.terms.onward == Onward::Free) {
             Ground::Free(agreement())

@@ -2,7 +2,7 @@
 //!
 //! It is asked at the moment of leaving, for one record and one recipient. It sends nothing and remembers nothing. The
 //! invariant: [`decide`] is the one maker of [`Permit`], which names the record, who sends and who gets it, so that a
-//! permit for one recipient serves no other. Rules R1 to R22 and E1 to E3 of `docs/protocol/release.md`.
+//! permit for one recipient serves no other. Rules R1 to R22 and E1 to E4 of `docs/protocol/release.md`.
 
 use format::record::{ConsentAct, ConsentContent, Header, Kind, Relation};
 use format::{OrgId, RecordId, Timestamp};
@@ -85,6 +85,8 @@ pub struct Approval<'a> {
 pub struct PassingOn<'a> {
     /// The originator's consent, not recalled.
     pub grant: Option<&'a Grant>,
+    /// An emergency that the sender has stated.
+    pub emergency: Option<&'a Emergency>,
     /// An agreement between sender and recipient; [`under`] finds one.
     pub under: Option<Known<'a>>,
 }
@@ -102,6 +104,20 @@ pub struct Grant {
     pub recipient: OrgId,
     /// Until when, not included.
     pub expires: Option<Timestamp>,
+}
+
+/// A holder's statement that passing one record on to one recipient is needed at once to prevent an immediate and serious
+/// threat to public security, and that the originator cannot be asked in good time (E4).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Emergency {
+    /// What is passed on.
+    pub record: RecordId,
+    /// Who states it and passes on.
+    pub holder: OrgId,
+    /// To whom.
+    pub recipient: OrgId,
+    /// Whether the originator was asked, and said no.
+    pub denied: bool,
 }
 
 impl Grant {
@@ -330,6 +346,7 @@ fn house_rules(release: &Release<'_>, passage: &Passage<'_>, out: &mut Vec<Reaso
         legal_basis: &header.legal_basis,
         categories: &header.categories,
         onward: passage.way() == Way::Onward,
+        emergency: passage.by_emergency(),
     };
     match release.house.forbids(&facts) {
         Ok(forbids) => out.extend(forbids.into_iter().map(Reason::HouseRule)),
@@ -349,6 +366,7 @@ impl<'a> Release<'a> {
             named: self.named.as_ref().filter(|known| known.accord().is(&self.header.agreement)),
             terms: None,
             grant: self.onward.as_ref().and_then(|onward| onward.grant),
+            emergency: self.onward.as_ref().and_then(|onward| onward.emergency),
             under: self.onward.as_ref().and_then(|onward| onward.under.as_ref()),
             steers_held: self.steers_held,
         }

@@ -47,7 +47,7 @@ fn expected(access: &Access<'_>) -> BTreeSet<&'static str> {
             when(stage.is_some() && !unreleased, "wrong-stage");
             when(unreleased && !drafted && !decides, "not-own-draft");
         }
-        "approve-record" => {
+        "approve-record" | "release-in-emergency" => {
             when(stage.is_none(), "draft-unknown");
             when(stage.is_some_and(|stage| stage != Stage::Submitted), "wrong-stage");
             when(drafted || submitted, "own-draft");

@@ -9,6 +9,7 @@ mod card;
 mod completions;
 mod config;
 mod consent;
+mod emergency;
 mod inbox;
 mod init;
 mod ledger;
@@ -168,6 +169,9 @@ enum Command {
     /// Consent of an originator to passing its record on
     #[command(subcommand)]
     Consent(consent::Consent),
+    /// Passing a record on without consent, to prevent an immediate and serious threat
+    #[command(subcommand)]
+    Emergency(emergency::Emergency),
     /// The ledger of everything that was done, and its proofs
     #[command(subcommand)]
     Ledger(ledger::Ledger),
@@ -251,6 +255,7 @@ async fn speak(context: &Context, command: Command) -> Outcome {
         Command::Recall(verb) => steer::recall(context, verb).await,
         Command::PassOn(verb) => steer::pass_on(context, verb).await,
         Command::Consent(verb) => consent::run(context, verb).await,
+        Command::Emergency(verb) => emergency::run(context, verb).await,
         Command::Ledger(verb) => ledger::run(context, verb).await,
         Command::Peer(verb) => peer::run(context, verb).await,
         Command::Parcels(verb) => parcels::run(context, verb).await,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use policy::access::Permission::{
     AnswerConsent, ApproveRecord, ApproveRecovery, AskConsent, BackUp, CarryFiles, DraftRecord, ManageDirectory, ManageHouseRules, ManageMembers,
     ManageOwnTokens, PassOn, ProposeAgreement, ReadAgreements, ReadDirectory, ReadHealth, ReadHouseRules, ReadLedger, ReadRecord, ReadRelation, Recall,
-    ReleaseRecord, SearchRecords, SignAgreement, SubmitRecord, WhoHas, WithdrawAgreement,
+    ReleaseInEmergency, ReleaseRecord, SearchRecords, SignAgreement, SubmitRecord, WhoHas, WithdrawAgreement,
 };
 
 use super::route::Routes;
@@ -65,6 +65,8 @@ pub(super) fn routes(gate: Arc<Gate>) -> Routes {
         .route(Post,   "/records/{record}/correction",  DraftRecord,      records::correct::correct, "Begins a correction of a released record")
         .route(Post,   "/records/{record}/passing-on",  PassOn,           records::release::pass_on, "Passes another organisation's record on")
         .route(Post,   "/records/{record}/consent-requests", AskConsent,  records::consent::ask,     "Asks a record's originator whether it may be passed on")
+        .route(Post,   "/records/{record}/emergency-statements", AskConsent, records::consent::state_emergency, "States a threat for which a record should be passed on without consent")
+        .route(Post,   "/records/{record}/emergency-release", ReleaseInEmergency, records::consent::release_in_emergency, "Passes a record on in an emergency, as a statement says, as a second person")
         .route(Post,   "/records/{record}/consent-answer", AnswerConsent, records::consent::answer,  "Answers a consent record that asks")
 
         .route(Get,    "/ledger/checkpoint",            ReadLedger,       ledger::read::checkpoint,  "Gives the ledger's signed checkpoint")

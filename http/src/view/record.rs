@@ -198,6 +198,9 @@ pub struct HereView {
     /// The consent under which it came.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grant: Option<String>,
+    /// Who passed it on to here in an emergency, without its originator's consent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub emergency: Option<String>,
 }
 
 impl From<&RecordView> for HereView {
@@ -215,6 +218,7 @@ impl From<&RecordView> for HereView {
             from: row.from.as_ref().map(ToString::to_string),
             arrived: row.arrived.to_string(),
             grant: row.grant.map(|grant| grant.to_string()),
+            emergency: view.emergency.as_ref().map(ToString::to_string),
         }
     }
 }
@@ -259,7 +263,7 @@ pub struct ContentView {
 /// What a consent record does.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ConsentView {
-    /// `ask`, `grant` or `deny`.
+    /// `ask`, `grant`, `deny` or `emergency`.
     pub act: String,
     /// The holder that would pass the record on.
     pub holder: String,
@@ -364,6 +368,17 @@ pub struct ConsentRequest {
     #[schema(value_type = String)]
     pub recipient: format::OrgId,
     /// Why.
+    pub reason: String,
+}
+
+/// A threat for which a record should be passed on without its originator's consent.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EmergencyStatement {
+    /// The organisation that should get it.
+    #[schema(value_type = String)]
+    pub to: format::OrgId,
+    /// What the threat is, and why the originator cannot be asked in good time. The originator reads it, and nobody else.
     pub reason: String,
 }
 

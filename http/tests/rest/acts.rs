@@ -139,6 +139,26 @@ async fn passing_on_takes_consent_and_consent_can_be_asked_and_given() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_emergency_is_stated_by_one_and_released_by_another() {
+    let face = Face::new();
+    let received = face.world.received.0;
+    let statements = format!("/records/{received}/emergency-statements");
+    face.post("rolf", &statements, json!({ "to": "dk-pet", "reason": "  " })).await.expect(422);
+    let usual = face.post("rolf", format!("/records/{}/emergency-statements", face.world.free.0), json!({ "to": "dk-pet", "reason": "a threat" })).await;
+    usual.expect(409);
+    let own = face.post("rolf", &statements, json!({ "to": "dk-pet", "reason": "a threat" })).await.expect(201).json();
+    let release = |id: &str| format!("/records/{id}/emergency-release");
+    let refused = face.post("rolf", release(own["id"].as_str().unwrap()), Value::Null).await.expect(403);
+    assert!(refused.reasons().contains(&"own-draft".to_owned()), "{:?}", refused.reasons());
+    face.post("rolf", format!("/records/{}/approval", face.world.emergency), Value::Null).await.expect(409);
+    let stated = face.get("rolf", format!("/records/{}", face.world.emergency)).await.expect(200).json();
+    assert_eq!((stated["content"]["consent"]["act"].as_str(), stated["audience"].clone()), (Some("emergency"), json!(["no-pst"])));
+    let released = face.post("rolf", release(&face.world.emergency.to_string()), Value::Null).await.expect(200).json();
+    assert_eq!(released["recipients"], json!(["dk-pet"]));
+    face.post("rolf", release(&face.world.emergency.to_string()), Value::Null).await.expect(403);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn agreements_show_how_they_stand() {
     let face = Face::new();
     let pending = face.get("anna", "/agreements/pending").await.expect(200).json();

@@ -50,6 +50,7 @@ fn record(world: &World, method: &str, path: &str) -> String {
         (_, "recall" | "correction" | "holders" | "log" | "preview") => world.released.0,
         (_, "passing-on") => world.free.0,
         (_, "consent-answer") => world.ask,
+        (_, "emergency-release") => world.emergency,
         _ => world.received.0,
     }
     .to_string()
@@ -72,6 +73,7 @@ fn body(method: &str, path: &str) -> Value {
         ("POST", "/records/{record}/correction") => correction,
         ("POST", "/records/{record}/passing-on") => json!({ "to": "dk-pet" }),
         ("POST", "/records/{record}/consent-requests") => json!({ "recipient": "dk-pet", "reason": "they asked" }),
+        ("POST", "/records/{record}/emergency-statements") => json!({ "to": "dk-pet", "reason": "a threat" }),
         ("POST", "/records/{record}/consent-answer") => json!({ "grant": true, "reason": "they may" }),
         ("PUT", "/house-rules") => json!({ "text": "forbid (principal, action, resource);" }),
         ("POST", "/peers/{organisation}/resumption") => json!({ "from": 1 }),

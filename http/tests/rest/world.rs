@@ -47,6 +47,8 @@ pub(crate) struct World {
     pub(crate) free: (RecordId, RecordNumber),
     /// The question of `dk-pet` whether it may pass the released one on to `no-pst`.
     pub(crate) ask: RecordId,
+    /// A threat that `anna` stated, so that the received one should go to `dk-pet`.
+    pub(crate) emergency: RecordId,
     /// An organisation whose card is not held yet.
     pub(crate) stranger: Organisation,
     /// Who the node is.
@@ -112,9 +114,23 @@ fn make() -> World {
     let drafts = ["anna", "lena", "tove", "sven"].map(|author| (author, draft(node, author)));
     let approved = approved(node, report("ctg", &[&dk], "approved"), now).unwrap();
     let submitted = submitted(node, &dk);
+    let threat = Command::StateEmergency { record: received.0, to: dk, reason: "tonight, and nobody answers".to_owned() };
+    let Outcome::Record { record: emergency, .. } = act(node, "anna", None, threat, now).unwrap() else { panic!("no statement") };
     drop(federation);
     let [home, ..] = organisations;
-    World { folder, drafts: drafts.to_vec(), submitted, approved, released, received, free, ask, stranger: Organisation::new("fi-supo", "SUPO", "FI"), home }
+    World {
+        folder,
+        drafts: drafts.to_vec(),
+        submitted,
+        approved,
+        released,
+        received,
+        free,
+        ask,
+        emergency,
+        stranger: Organisation::new("fi-supo", "SUPO", "FI"),
+        home,
+    }
 }
 
 fn draft(node: &mut Node<Sqlite>, author: &str) -> RecordNumber {

@@ -11,7 +11,7 @@ use format::receipt::State;
 use format::record::{ConsentAct, ConsentContent, Content, Header, Kind, Link, Relation};
 use format::{OrgId, RecordId, Signed, Timestamp};
 use policy::access::Pass;
-use policy::release::{Decision, Grant};
+use policy::release::{Decision, Emergency, Grant};
 
 use super::directory::{invalid, wrong_state};
 use super::recall::Steering;
@@ -25,7 +25,7 @@ use crate::rows::{RecordRow, Stage, StatementKind};
 use crate::vault::Part;
 
 /// Reads a consent record's content; none when it was destroyed.
-fn consent_of(reader: &dyn Reader, me: &Identity, row: &RecordRow) -> StoreResult<Option<(format::record::Salted, ConsentContent)>> {
+pub(super) fn consent_of(reader: &dyn Reader, me: &Identity, row: &RecordRow) -> StoreResult<Option<(format::record::Salted, ConsentContent)>> {
     let Some(content) = reader.content(&row.id)? else {
         return Ok(None);
     };
@@ -36,8 +36,45 @@ fn consent_of(reader: &dyn Reader, me: &Identity, row: &RecordRow) -> StoreResul
     }
 }
 
-/// The originator's grants to this node for one record, newest first, with their rows.
-fn grants(reader: &dyn Reader, me: &Identity, record: &RecordRow, recipient: &OrgId) -> StoreResult<Vec<(RecordRow, format::record::Salted, Grant)>> {
+/// What there is to pass another organisation's record on to one recipient with.
+#[derive(Debug, Default)]
+pub struct Leave {
+    /// The originator's consent, with its consent record.
+    pub grant: Option<(RecordId, Grant)>,
+    /// An emergency that this node has stated.
+    pub emergency: Option<Emergency>,
+}
+
+/// What there is to pass a record on to `recipient` with at `now`: a grant that still holds, or else the newest; and an
+/// emergency that was released. For a record of this organisation there is nothing.
+///
+/// # Errors
+/// The store cannot be read.
+pub(crate) fn leave(reader: &dyn Reader, me: &Identity, record: &RecordRow, recipient: &OrgId, now: Timestamp) -> StoreResult<Leave> {
+    if record.originator == *me.org() {
+        return Ok(Leave::default());
+    }
+    let emergency = match super::emergency::notice(reader, &record.id, me.org(), recipient)? {
+        Some(_) => Some(emergency(reader, me, record, recipient)?),
+        None => None,
+    };
+    Ok(Leave { grant: grant(reader, me, record, recipient, now)?, emergency })
+}
+
+/// An emergency for passing a record on to `recipient`, with whether the originator has said no to just that.
+pub(super) fn emergency(reader: &dyn Reader, me: &Identity, record: &RecordRow, recipient: &OrgId) -> StoreResult<Emergency> {
+    let denied = !answers(reader, me, record, recipient, ConsentAct::Deny)?.is_empty();
+    Ok(Emergency { record: record.id, holder: me.org().clone(), recipient: recipient.clone(), denied })
+}
+
+/// The originator's consent records to this node about one record and recipient that do `act`, newest first.
+fn answers(
+    reader: &dyn Reader,
+    me: &Identity,
+    record: &RecordRow,
+    recipient: &OrgId,
+    act: ConsentAct,
+) -> StoreResult<Vec<(RecordRow, format::record::Salted, ConsentContent)>> {
     let mut found = Vec::new();
     for row in reader.linking_to(&record.id)? {
         if row.kind != Kind::Consent || row.originator != record.originator {
@@ -46,32 +83,39 @@ fn grants(reader: &dyn Reader, me: &Identity, record: &RecordRow, recipient: &Or
         let Some((salted, consent)) = consent_of(reader, me, &row)? else {
             continue;
         };
-        let mine = consent.act == ConsentAct::Grant && consent.recipient == *recipient && consent.holder == *me.org();
-        if mine && let Some(grant) = Grant::read(&header_of(&row)?, &consent) {
-            found.push((row, salted, grant));
+        if consent.act == act && consent.recipient == *recipient && consent.holder == *me.org() {
+            found.push((row, salted, consent));
         }
     }
     found.reverse();
     Ok(found)
 }
 
-/// The grant, with its consent record, under which a record can be passed on to `recipient` at `now`: one that still
-/// holds, else the newest.
-///
-/// # Errors
-/// The store cannot be read.
-pub(crate) fn grant(reader: &dyn Reader, me: &Identity, record: &RecordRow, recipient: &OrgId, now: Timestamp) -> StoreResult<Option<(RecordId, Grant)>> {
+/// The originator's grants to this node for one record, newest first, with their rows.
+fn grants(reader: &dyn Reader, me: &Identity, record: &RecordRow, recipient: &OrgId) -> StoreResult<Vec<(RecordRow, format::record::Salted, Grant)>> {
+    let mut found = Vec::new();
+    for (row, salted, consent) in answers(reader, me, record, recipient, ConsentAct::Grant)? {
+        if let Some(grant) = Grant::read(&header_of(&row)?, &consent) {
+            found.push((row, salted, grant));
+        }
+    }
+    Ok(found)
+}
+
+fn grant(reader: &dyn Reader, me: &Identity, record: &RecordRow, recipient: &OrgId, now: Timestamp) -> StoreResult<Option<(RecordId, Grant)>> {
     let mut all = grants(reader, me, record, recipient)?;
     let valid = all.iter().position(|(_, _, grant)| grant.expires.is_none_or(|expires| now < expires)).unwrap_or(0);
     Ok((valid < all.len()).then(|| all.swap_remove(valid)).map(|(row, _, grant)| (row.id, grant)))
 }
 
-/// What shows the recipient that a record may be passed on to it: the grant, and the originator's signature on the terms.
+/// What shows the recipient that a record may be passed on to it: the grant, or else the originator's signature on the terms,
+/// and the word of this node that there is an emergency.
 pub(crate) fn evidence(reader: &dyn Reader, me: &Identity, record: &RecordRow, recipient: &OrgId, now: Timestamp) -> StoreResult<Evidence> {
     let grant = grants(reader, me, record, recipient)?.into_iter().find(|(_, _, grant)| grant.expires.is_none_or(|expires| now < expires));
     let grant = grant.and_then(|(row, salted, _)| signed_record(&row).map(|signed| (signed, salted)));
-    let mut terms = None;
+    let (mut terms, mut emergency) = (None, None);
     if grant.is_none() {
+        emergency = super::emergency::notice(reader, &record.id, me.org(), recipient)?;
         let header = header_of(record)?;
         for row in reader.opening()?.statements {
             if row.kind == StatementKind::Agreement && row.org == header.originator {
@@ -84,7 +128,7 @@ pub(crate) fn evidence(reader: &dyn Reader, me: &Identity, record: &RecordRow, r
             }
         }
     }
-    Ok(Evidence { grant, terms })
+    Ok(Evidence { grant, terms, emergency })
 }
 
 impl<S: Store> Node<S> {
@@ -158,7 +202,7 @@ impl<S: Store> Node<S> {
         let (id, header) = self.issue(pass, steering, plan, now)?;
         let row = plan.changes.iter().find_map(|change| if let crate::rows::Change::NewRecord(row, _) = change { Some(row.as_ref()) } else { None });
         let weighing = Weighing { directory: &self.state.directory, me: self.me.org(), house: self.house.as_ref(), now };
-        match row.map(|row| weighing.release(row, &header, to, None, false)) {
+        match row.map(|row| weighing.release(row, &header, to, &Leave::default(), false)) {
             Some(Decision::Permit(_)) => {}
             Some(Decision::Refuse(reasons)) => return Err(Refusal::Forbidden(reasons)),
             None => return Err(wrong_state("svaret om medgivande kunde inte göras", "the consent record was not made")),
@@ -182,20 +226,15 @@ impl<S: Store> Node<S> {
         let row = self.received(record)?;
         self.check_open(&row)?;
         let header = header_of(&row)?;
-        let grant = grant(&self.store, &self.me, &row, to, now)?;
+        let Leave { grant, .. } = leave(&self.store, &self.me, &row, to, now)?;
+        let leave = Leave { grant, emergency: None };
         let weighing = Weighing { directory: &self.state.directory, me: self.me.org(), house: self.house.as_ref(), now };
-        if let Decision::Refuse(reasons) = weighing.release(&row, &header, to, grant.as_ref().map(|(_, grant)| grant), false) {
+        if let Decision::Refuse(reasons) = weighing.release(&row, &header, to, &leave, false) {
             return Err(Refusal::Forbidden(reasons));
         }
-        let copies = self.store.holdings(record)?;
-        if copies.iter().any(|copy| copy.holder == *to && super::who_has::on_its_way_or_there(copy.state)) {
-            return Err(wrong_state(
-                format!("{to} har redan {}, eller så är den på väg", row.number),
-                format!("{to} has {} already, or it is on its way", row.number),
-            ));
-        }
+        self.not_there(&row, to)?;
         let mut plan = Plan::default();
-        plan.event(Event::PassedOn { record: *record, to: to.clone(), grant: grant.map(|(consent, _)| consent) });
+        plan.event(Event::PassedOn { record: *record, to: to.clone(), grant: leave.grant.map(|(consent, _)| consent) });
         let back = row.from.clone().unwrap_or_else(|| header.originator.clone());
         // The originator is told first: its view of the copies is never behind where they are.
         if !planted(Bug::PassingOnUntold) {
@@ -203,6 +242,18 @@ impl<S: Store> Node<S> {
         }
         self.queue_record(*record, &header, to, &mut plan, now);
         Ok((Outcome::Released { record: *record, number: row.number, recipients: vec![to.clone()], refused: Vec::new() }, plan))
+    }
+
+    /// Refuses what an organisation has already, or is to get.
+    pub(super) fn not_there(&self, row: &RecordRow, to: &OrgId) -> Result<(), Refusal> {
+        let copies = self.store.holdings(&row.id)?;
+        if copies.iter().any(|copy| copy.holder == *to && super::who_has::on_its_way_or_there(copy.state)) {
+            return Err(wrong_state(
+                format!("{to} har redan {}, eller så är den på väg", row.number),
+                format!("{to} has {} already, or it is on its way", row.number),
+            ));
+        }
+        Ok(())
     }
 
     /// A record received from another organisation.

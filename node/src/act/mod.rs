@@ -6,6 +6,7 @@ pub mod agreement;
 pub mod consent;
 pub mod directory;
 pub mod draft;
+pub mod emergency;
 pub mod expire;
 pub mod member;
 pub mod open;

@@ -102,6 +102,10 @@ impl<S: Store> Node<S> {
     fn view(&self, row: RecordRow) -> Result<RecordView, Refusal> {
         let content = if self.closed(&row) { None } else { self.store.content(&row.id)? };
         let content = content.map(|sealed| self.me.vault.open(Part::Content(&row.number, row.version), &sealed)).transpose()?;
-        Ok(RecordView { row, content, sent_back_because: None })
+        let emergency = match &row.from {
+            Some(from) if *from != row.originator => super::emergency::notice(&self.store, &row.id, from, self.me.org())?.map(|_| from.clone()),
+            _ => None,
+        };
+        Ok(RecordView { row, content, sent_back_because: None, emergency })
     }
 }

@@ -10,8 +10,9 @@ use format::receipt::State;
 use format::record::{Header, Kind};
 use format::{OrgId, RecordId, Signed, Timestamp};
 use policy::house::HouseRules;
-use policy::release::{self, Approval, Condition, Countries, Decision, Grant, PassingOn, Release};
+use policy::release::{self, Approval, Condition, Countries, Decision, PassingOn, Release};
 
+use super::consent::Leave;
 use super::directory::wrong_state;
 use super::who_has::on_its_way_or_there;
 use crate::command::{Outcome, Refusal};
@@ -39,12 +40,16 @@ pub struct Weighing<'a> {
 impl Weighing<'_> {
     /// Whether the record may leave for `recipient`.
     ///
-    /// `grant` is the originator's consent, for another organisation's record; `steers` tells that this is a recall or
+    /// `leave` is what there is to pass another organisation's record on with; `steers` tells that this is a recall or
     /// correction of a copy that the recipient got from here.
     #[must_use]
-    pub fn release(&self, row: &RecordRow, header: &Header, recipient: &OrgId, grant: Option<&Grant>, steers: bool) -> Decision {
+    pub fn release(&self, row: &RecordRow, header: &Header, recipient: &OrgId, leave: &Leave, steers: bool) -> Decision {
         let agreements = self.directory.agreements();
-        let onward = (header.originator != *self.me).then(|| PassingOn { grant, under: release::under(agreements, self.me, recipient, header, self.now) });
+        let onward = (header.originator != *self.me).then(|| PassingOn {
+            grant: leave.grant.as_ref().map(|(_, grant)| grant),
+            emergency: leave.emergency.as_ref(),
+            under: release::under(agreements, self.me, recipient, header, self.now),
+        });
         release::decide(&Release {
             now: self.now,
             sender: self.me,
@@ -92,8 +97,7 @@ pub fn preview(reader: &dyn Reader, me: &Identity, weighing: &Weighing<'_>, row:
     let all: BTreeSet<OrgId> = known.chain(header.audience.iter().cloned()).filter(|org| org != me.org()).collect();
     let mut rows = Vec::with_capacity(all.len());
     for org in all {
-        let grant = if header.originator == *me.org() { None } else { super::consent::grant(reader, me, row, &org, weighing.now)? };
-        let decision = weighing.release(row, &header, &org, grant.as_ref().map(|(_, grant)| grant), false);
+        let decision = weighing.release(row, &header, &org, &super::consent::leave(reader, me, row, &org, weighing.now)?, false);
         rows.push((org, decision));
     }
     Ok(rows)
@@ -154,7 +158,7 @@ impl<S: Store> Node<S> {
             if self.state.queued.get(org).is_some_and(|waiting| *waiting >= MAX_QUEUE) {
                 return Err(Refusal::Busy(format!("{MAX_QUEUE} items wait for {org} already: release again when it has taken some in")));
             }
-            match weighing.release(row, header, org, None, self.steers_copy_of(header, org)?) {
+            match weighing.release(row, header, org, &Leave::default(), self.steers_copy_of(header, org)?) {
                 Decision::Permit(_) => permitted.push(org.clone()),
                 Decision::Refuse(reasons) => refused.push((org.clone(), reasons)),
             }

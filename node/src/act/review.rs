@@ -3,9 +3,11 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use format::RecordId;
+use format::record::Kind;
 use policy::access::Pass;
 use policy::reason::Reason;
 
+use super::directory::wrong_state;
 use super::draft::not_found;
 use crate::command::{Outcome, Refusal};
 use crate::entry::{Entry, Event};
@@ -17,6 +19,12 @@ use crate::vault::Part;
 impl<S: Store> Node<S> {
     pub(crate) fn approve(&self, pass: &Pass, record: &RecordId) -> Result<(Outcome, Plan), Refusal> {
         let mut row = self.submitted(pass, record)?;
+        if row.kind == Kind::Consent {
+            return Err(wrong_state(
+                format!("{} anger en nödsituation: pröva den som nödutlämnande", row.number),
+                format!("{} states an emergency: release it as one", row.number),
+            ));
+        }
         row.stage = Stage::Approved;
         row.approved_by = Some(pass.member().to_owned());
         let (number, version) = (row.number.clone(), row.version);
@@ -58,7 +66,7 @@ impl<S: Store> Node<S> {
     }
 
     /// A submitted record that the member neither drafted nor submitted.
-    fn submitted(&self, pass: &Pass, record: &RecordId) -> Result<RecordRow, Refusal> {
+    pub(crate) fn submitted(&self, pass: &Pass, record: &RecordId) -> Result<RecordRow, Refusal> {
         let row = self.own_record(record)?;
         if row.stage != Stage::Submitted {
             return Err(Refusal::Forbidden(vec![Reason::WrongStage { stage: row.stage }]));

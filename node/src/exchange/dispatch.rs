@@ -391,10 +391,10 @@ impl<S: Store> Node<S> {
             return Ok(Err(["not-settled".to_owned()].into()));
         }
         let header = header_of(&row)?;
-        let grant = if header.originator == *self.me.org() { None } else { crate::act::consent::grant(&self.store, &self.me, &row, peer, now)? };
+        let leave = crate::act::consent::leave(&self.store, &self.me, &row, peer, now)?;
         let weighing = Weighing { directory: &self.state.directory, me: self.me.org(), house: self.house.as_ref(), now };
         let steers = self.steers_copy_of(&header, peer)?;
-        Ok(match weighing.release(&row, &header, peer, grant.as_ref().map(|(_, grant)| grant), steers) {
+        Ok(match weighing.release(&row, &header, peer, &leave, steers) {
             Decision::Permit(_) => Ok(Some((row, header))),
             Decision::Refuse(reasons) => Err(reasons.iter().map(|r| r.code().to_owned()).collect()),
         })

@@ -7,15 +7,25 @@
 use format::agreement::{Agreement, Withdrawal};
 use format::merkle::Hash;
 use format::parcel::{self, Evidence, Item, ItemRef, ParcelHeader};
-use format::receipt::Notice;
+use format::receipt::{Notice, State};
 use format::record::{ConsentAct, ConsentContent, Content, Header, Kind, Salted};
 use format::seal::SealFault;
 use format::verify::{Reject, Verified, Verifier};
 use format::{OrgId, RecordId, RecordNumber, stix};
-use policy::release::Grant;
+use policy::release::{Emergency, Grant};
 
 use crate::node::Identity;
 use crate::state::Directory;
+
+impl InboundRecord {
+    /// The emergency that `from` states for just this record.
+    pub(super) fn emergency_of(&self, from: &OrgId) -> Option<Emergency> {
+        let notice = self.emergency.as_ref()?;
+        let State::Emergency { to, .. } = &notice.state else { return None };
+        let theirs = notice.holder == *from && notice.record == RecordId(self.header.digest()) && notice.originator == self.header.originator;
+        theirs.then(|| Emergency { record: notice.record, holder: from.clone(), recipient: to.clone(), denied: false })
+    }
+}
 
 /// Why a whole envelope was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -106,6 +116,7 @@ pub(super) struct InboundRecord {
     pub(super) content: Salted,
     pub(super) grant: Option<(RecordId, Grant)>,
     pub(super) terms: Option<Verified<Agreement>>,
+    pub(super) emergency: Option<Verified<Notice>>,
 }
 
 /// Opens an envelope that `carrier` handed over, and verifies what is inside.
@@ -147,8 +158,8 @@ fn verify_item(named: &ItemRef, bytes: &[u8], verifier: &mut Verifier<'_, Direct
         Item::Record { signed, content, evidence } => {
             let header: Verified<Header> = verifier.verify_parsed(*signed)?;
             read_content(&header, &content)?;
-            let (grant, terms) = read_evidence(*evidence, verifier)?;
-            InboundItem::Record(Box::new(InboundRecord { header, content, grant, terms }))
+            let (grant, terms, emergency) = read_evidence(*evidence, verifier)?;
+            InboundItem::Record(Box::new(InboundRecord { header, content, grant, terms, emergency }))
         }
         Item::Piece { record, attachment, index, proof, bytes } => InboundItem::Piece { record, attachment, index, proof, bytes },
         Item::Agreement(signed) => InboundItem::Agreement(Box::new(verifier.verify_parsed(*signed)?)),
@@ -181,8 +192,8 @@ pub(crate) fn read_content(header: &Header, content: &Salted) -> Result<Content,
     Ok(words)
 }
 
-/// A grant with its consent record, and terms; each where it was shown.
-type Shown = (Option<(RecordId, Grant)>, Option<Verified<Agreement>>);
+/// A grant with its consent record, terms, and notice of an emergency; each where it was shown.
+type Shown = (Option<(RecordId, Grant)>, Option<Verified<Agreement>>, Option<Verified<Notice>>);
 
 fn read_evidence(evidence: Evidence, verifier: &mut Verifier<'_, Directory>) -> Result<Shown, Reject> {
     let grant = match evidence.grant {
@@ -198,5 +209,6 @@ fn read_evidence(evidence: Evidence, verifier: &mut Verifier<'_, Directory>) -> 
         None => None,
     };
     let terms = evidence.terms.map(|signed| verifier.verify_parsed(signed)).transpose()?;
-    Ok((grant, terms))
+    let emergency = evidence.emergency.map(|signed| verifier.verify_parsed(signed)).transpose()?;
+    Ok((grant, terms, emergency))
 }

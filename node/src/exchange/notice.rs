@@ -132,7 +132,7 @@ impl<S: Store> Node<S> {
                     self.set_copy(copy(&notice.holder, held.via.clone(), HoldingState::Removed), plan)?;
                 }
             }
-            State::PassedOn { to } => {
+            State::PassedOn { to } | State::Emergency { to, .. } => {
                 if !copies.iter().any(|copy| copy.holder == *to && copy.via == notice.holder) {
                     // Who has once removed it does not take it in again, whichever way it comes.
                     let removed = copies.iter().find(|copy| copy.holder == *to && copy.state == HoldingState::Removed);
@@ -184,7 +184,7 @@ impl<S: Store> Node<S> {
     }
 }
 
-fn keep_notice(notice: &Verified<Notice>, plan: &mut Plan, now: Timestamp) {
+pub(super) fn keep_notice(notice: &Verified<Notice>, plan: &mut Plan, now: Timestamp) {
     plan.change(Change::Statement(StatementRow {
         kind: StatementKind::Notice,
         key: notice.digest(),

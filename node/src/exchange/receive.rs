@@ -20,6 +20,7 @@ use policy::release::Countries;
 
 use super::dispatch::leaf_of;
 use super::inbound::{Inbound, InboundItem, InboundRecord};
+use super::notice::keep_notice;
 use crate::act::release::header_of;
 use crate::command::Refusal;
 use crate::entry::{Actor, Event};
@@ -307,8 +308,10 @@ impl<S: Store> Node<S> {
         let header = record.header.value();
         let directory = &self.state.directory;
         let me = self.me.org();
+        let emergency = record.emergency_of(from);
         let onward = (header.originator != *from).then(|| admission::Evidence {
             grant: record.grant.as_ref().map(|(_, grant)| grant),
+            emergency: emergency.as_ref(),
             terms: record.terms.as_ref().filter(|terms| *terms.signer() == header.originator).map(Verified::value),
             under: policy::release::under(directory.agreements(), from, me, header, now),
         });
@@ -358,6 +361,10 @@ impl<S: Store> Node<S> {
             originator: header.originator.clone(),
             from: from.clone(),
         });
+        if let Some(notice) = record.emergency.as_ref().filter(|_| record.emergency_of(from).is_some_and(|emergency| emergency.recipient == *self.me.org())) {
+            keep_notice(notice, plan, now);
+            plan.event(Event::Noticed { record: id, holder: from.clone(), state: notice.state.clone() });
+        }
         Ok(())
     }
 

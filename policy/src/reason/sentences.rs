@@ -156,6 +156,14 @@ impl Reason {
                 format!("Medgivandet gick ut {}. Begär ett nytt.", minute(*expired)),
                 format!("The consent expired on {}. Ask for a new one.", minute(*expired)),
             ),
+            Self::EmergencyNotAllowed { originator } => (
+                format!(
+                    "Ett nödutlämnande ersätter bara det medgivande som överenskommelsen kräver. Det går inte förbi ursprungskontroll, en annan regel eller ett nej från {originator}. Begär medgivande."
+                ),
+                format!(
+                    "An emergency release stands in only for the consent that the agreement asks for. It does not pass by originator control, another rule or a no from {originator}. Ask for consent."
+                ),
+            ),
             Self::OnwardAgreementMissing { sender, recipient } => (
                 format!("{sender} och {recipient} har ingen gemensam överenskommelse som är känd här. En sådan behövs för att lämna vidare."),
                 format!("{sender} and {recipient} have no agreement with each other that is known here. Passing on needs one."),

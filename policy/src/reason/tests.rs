@@ -35,8 +35,9 @@ fn samples() -> Vec<Reason> {
         Reason::OnwardTlp { tlp: Tlp::AmberStrict },
         Reason::OnwardNever { agreement: a() },
         Reason::ConsentMissing { originator: originator.clone(), recipient: recipient.clone() },
-        Reason::ConsentMismatch { originator },
+        Reason::ConsentMismatch { originator: originator.clone() },
         Reason::ConsentExpired { expired: time },
+        Reason::EmergencyNotAllowed { originator },
         Reason::OnwardAgreementMissing { sender, recipient: recipient.clone() },
         Reason::NationalOnly { recipient: recipient.clone() },
         Reason::NotReleasable { recipient },
@@ -66,18 +67,19 @@ fn place(reason: &Reason) -> usize {
         Reason::AboveCeiling { .. } => 12, Reason::PurposeNotAgreed { .. } => 13, Reason::LegalBasisNotAgreed { .. } => 14, Reason::RetainedTooLong { .. } => 15,
         Reason::CreatedAhead { .. } => 16, Reason::Expired { .. } => 17, Reason::Superseded => 18, Reason::Recalled => 19, Reason::Removed => 20,
         Reason::NotInAudience { .. } => 21, Reason::OnwardKind { .. } => 22, Reason::OnwardTlp { .. } => 23, Reason::OnwardNever { .. } => 24,
-        Reason::ConsentMissing { .. } => 25, Reason::ConsentMismatch { .. } => 26, Reason::ConsentExpired { .. } => 27, Reason::OnwardAgreementMissing { .. } => 28,
-        Reason::NationalOnly { .. } => 29, Reason::NotReleasable { .. } => 30, Reason::ApprovalMissing => 31, Reason::ApprovalUnproven => 32,
-        Reason::ApprovalOwn { .. } => 33, Reason::HouseRule(_) => 34, Reason::HouseRuleError { .. } => 35, Reason::RecallWithoutRecord => 36,
-        Reason::MemberInactive { .. } => 37, Reason::RoleLacks { .. } => 38, Reason::OwnDraft => 39, Reason::NotOwnDraft => 40, Reason::WrongStage { .. } => 41,
-        Reason::DraftUnknown => 42, Reason::PurposeMissing => 43, Reason::PurposeNotAllowed { .. } => 44,
+        Reason::ConsentMissing { .. } => 25, Reason::ConsentMismatch { .. } => 26, Reason::ConsentExpired { .. } => 27,
+        Reason::EmergencyNotAllowed { .. } => 28, Reason::OnwardAgreementMissing { .. } => 29,
+        Reason::NationalOnly { .. } => 30, Reason::NotReleasable { .. } => 31, Reason::ApprovalMissing => 32, Reason::ApprovalUnproven => 33,
+        Reason::ApprovalOwn { .. } => 34, Reason::HouseRule(_) => 35, Reason::HouseRuleError { .. } => 36, Reason::RecallWithoutRecord => 37,
+        Reason::MemberInactive { .. } => 38, Reason::RoleLacks { .. } => 39, Reason::OwnDraft => 40, Reason::NotOwnDraft => 41, Reason::WrongStage { .. } => 42,
+        Reason::DraftUnknown => 43, Reason::PurposeMissing => 44, Reason::PurposeNotAllowed { .. } => 45,
     }
 }
 
 #[test]
 fn every_code_has_its_sentences() {
     let samples = samples();
-    assert_eq!(samples.len(), 45);
+    assert_eq!(samples.len(), 46);
     assert!(samples.iter().enumerate().all(|(index, reason)| place(reason) == index));
     let codes: BTreeSet<_> = samples.iter().map(Reason::code).collect();
     assert_eq!(codes.len(), samples.len(), "a code is used twice");

@@ -17,7 +17,7 @@ use format::agreement::Onward;
 use format::record::{AgreementRef, Header};
 use model::{Case, House, RULES, Slot, Stand, bit, refusals};
 use samverkan_policy::admission::{self, Admission, Evidence};
-use samverkan_policy::release::{self, Approval, Condition, Countries, Grant, PassingOn, Release};
+use samverkan_policy::release::{self, Approval, Condition, Countries, Emergency, Grant, PassingOn, Release};
 use samverkan_policy::{Accord, Agreements, Facts, HouseError, HouseForbid, HouseRules, Known, Standing};
 use world::{World, once_in, pick, record, subset};
 
@@ -62,9 +62,12 @@ fn the_rules_and_the_naive_model_agree() {
     least("cases", "admission", 1_000_000);
     for (code, _) in RULES {
         least("reason", code, 100);
-        least("only reason", code, 1);
+        // That an emergency does not help comes beside what it should have helped against.
+        if *code != "emergency-not-allowed" {
+            least("only reason", code, 1);
+        }
     }
-    for way in ["direct", "relayed", "steered", "returned", "by-consent", "within", "free", "recall"] {
+    for way in ["direct", "relayed", "steered", "returned", "by-consent", "emergency", "within", "free", "recall"] {
         least("permit", way, 100);
         least("admit", way, 100);
     }
@@ -87,8 +90,8 @@ fn explore_world(rng: &mut Rng, seen: &mut Seen) {
             while (to == from || *to == header.originator) && !once_in(rng, 6) {
                 to = pick(rng, &world.orgs);
             }
-            let grant = world.grant(rng, &header, from, to);
-            let case = case(rng, &world, &slots, named, &header, (from, to), &grant);
+            let (grant, emergency) = (world.grant(rng, &header, from, to), world.emergency(rng, from, to));
+            let case = case(rng, &world, &slots, named, &header, (from, to), (&grant, &emergency));
             let released = decide_release(&case, seen);
             if number % 2 == 0 {
                 let knows = !once_in(rng, 3);
@@ -111,7 +114,7 @@ fn case<'a>(
     named: &'a Slot<'a>,
     header: &'a Header,
     ends: (&'a OrgId, &'a OrgId),
-    grant: &'a Grant,
+    (grant, emergency): (&'a Grant, &'a Emergency),
 ) -> Case<'a> {
     let country = *pick(rng, &[Some("SE"), Some("SE"), Some("EU"), None]);
     let mut member = |usual| if once_in(rng, 9) { *pick(rng, &[None, Some(""), Some("ada"), Some("bo")]) } else { Some(usual) };
@@ -132,6 +135,7 @@ fn case<'a>(
         named: Some(named),
         under: Some(pick(rng, slots)).filter(|_| !once_in(rng, 8)),
         grant: Some(grant).filter(|_| !once_in(rng, 3)),
+        emergency: Some(emergency).filter(|_| once_in(rng, 3)),
         terms: terms.accord.filter(|_| once_in(rng, 2)).map(|accord| &accord.agreement),
         house: if once_in(rng, 25) { *pick(rng, &[House::Forbids, House::Fails]) } else { House::Silent },
         about_copy: once_in(rng, 6),
@@ -186,7 +190,7 @@ fn release_of<'a>(case: &'a Case<'a>, known: impl Fn(&'a Slot<'a>) -> Option<&'a
         condition: case.condition,
         approval: case.approval,
         named: case.named.and_then(&known).cloned(),
-        onward: Some(PassingOn { grant: case.grant, under: case.under.and_then(&known).cloned() }),
+        onward: Some(PassingOn { grant: case.grant, emergency: case.emergency, under: case.under.and_then(&known).cloned() }),
         house: &case.house,
         steers_held: case.about_copy,
     }
@@ -202,7 +206,7 @@ fn admission_of<'a>(case: &'a Case<'a>) -> Admission<'a> {
         record: case.record,
         header: case.header,
         named: case.named.and_then(known),
-        onward: Some(Evidence { grant: case.grant, terms: case.terms, under: case.under.and_then(known) }),
+        onward: Some(Evidence { grant: case.grant, emergency: case.emergency, terms: case.terms, under: case.under.and_then(known) }),
         steers_held: case.about_copy,
     }
 }

@@ -5,7 +5,7 @@ use format::agreement::{Agreement, Joining, Onward, Party, PartyRole};
 use format::marking::{Caveat, Handling, Level, Tlp};
 use format::record::{AgreementRef, Header, Kind, Relation};
 use format::{OrgId, RecordId, Timestamp};
-use samverkan_policy::release::{Approval, Condition, Countries, Grant};
+use samverkan_policy::release::{Approval, Condition, Countries, Emergency, Grant};
 use samverkan_policy::{Accord, Known};
 
 /// S7 without the signatures, and with S8.
@@ -53,6 +53,7 @@ pub(crate) struct Case<'a> {
     pub(crate) named: Option<&'a Slot<'a>>,
     pub(crate) under: Option<&'a Slot<'a>>,
     pub(crate) grant: Option<&'a Grant>,
+    pub(crate) emergency: Option<&'a Emergency>,
     pub(crate) terms: Option<&'a Agreement>,
     pub(crate) house: House,
     /// Whether the record recalls or corrects something that `to` got from `from`.
@@ -99,9 +100,10 @@ pub(crate) const RULES: &[(&str, Applies)] = &[
     ("onward-kind", |f| f.outside() && [Kind::Recall, Kind::Consent, Kind::Receipt].contains(&f.case.header.kind)),
     ("onward-tlp", |f| f.outside() && ![Tlp::Clear, Tlp::Green, Tlp::Amber].contains(&f.case.header.marking.tlp)),
     ("onward-never", |f| f.outside() && f.says(Onward::Never)),
-    ("consent-missing", |f| f.asks_grant() && f.case.grant.is_none()),
-    ("consent-mismatch", |f| f.asks_grant() && f.case.grant.is_some_and(|g| !f.right_grant(g))),
-    ("consent-expired", |f| f.asks_grant() && f.case.grant.is_some_and(|g| f.right_grant(g) && over(g, f.case.now))),
+    ("consent-missing", |f| f.lacks_grant() && f.case.grant.is_none()),
+    ("consent-mismatch", |f| f.lacks_grant() && f.case.grant.is_some_and(|g| !f.right_grant(g))),
+    ("consent-expired", |f| f.lacks_grant() && f.case.grant.is_some_and(|g| f.right_grant(g) && over(g, f.case.now))),
+    ("emergency-not-allowed", |f| f.lacks_grant() && f.case.emergency.is_some()),
     ("onward-agreement-missing", |f| (f.way == "onward" || f.way == "steered") && f.under.is_none()),
     ("national-only", |f| f.case.header.marking.caveats.contains(&Caveat::NationalOnly) && !f.one_country()),
     ("not-releasable", |f| matches!(&f.case.header.marking.releasable_to, Some(list) if !list.contains(f.case.to))),
@@ -222,6 +224,24 @@ impl<'a> Facts<'a> {
                 || marking.handling.contains(&Handling::H2))
     }
 
+    /// R17 after E4: a grant is asked for, there is none that fits, and no emergency stands in for it.
+    fn lacks_grant(&self) -> bool {
+        let there = self.case.grant.is_some_and(|g| self.right_grant(g) && !over(g, self.case.now));
+        let stands_in = self.said_for_this()
+            && !self.binding.is_empty()
+            && !self.says(Onward::Never)
+            && !self.case.header.marking.caveats.contains(&Caveat::OriginatorControl);
+        self.asks_grant() && !there && !stands_in
+    }
+
+    /// E4: the emergency is for this record, this sender and this recipient, and the originator has not said no.
+    fn said_for_this(&self) -> bool {
+        self.case.emergency.is_some_and(|said| {
+            let Emergency { record, holder, recipient, denied } = said;
+            !denied && (*record, holder, recipient) == (self.case.record, self.case.from, self.case.to)
+        })
+    }
+
     fn right_grant(&self, grant: &Grant) -> bool {
         (&grant.by, grant.record, &grant.holder, &grant.recipient) == (&self.case.header.originator, self.case.record, self.case.from, self.case.to)
     }
@@ -237,8 +257,9 @@ impl<'a> Facts<'a> {
         let inside = |org| entry(terms, org).is_some_and(|p| p.from <= now && !is_over(p.until, now));
         let runs = terms.valid_from <= now && !is_over(terms.valid_until, now);
         let named = terms.id == header.agreement.id && terms.version == header.agreement.version;
+        let lets = terms.terms.onward == Onward::Free || (terms.terms.onward != Onward::Never && self.said_for_this());
         let observer = entry(terms, from).is_some_and(|p| p.role == PartyRole::Observer);
-        arriving && self.way == "onward" && named && runs && terms.terms.onward == Onward::Free && inside(from) && inside(&header.originator) && !observer
+        arriving && self.way == "onward" && named && runs && lets && inside(from) && inside(&header.originator) && !observer
     }
 
     fn one_country(&self) -> bool {

@@ -8,7 +8,7 @@ use format::agreement::{Agreement, Form, Joining, Onward, Party, PartyRole, Term
 use format::marking::{Caveat, Handling, Marking, Pap, Tlp};
 use format::record::{AgreementRef, ContentRef, Header, Kind, Link, Relation};
 use format::{Digest, OrgId, RecordId, Timestamp};
-use samverkan_policy::release::Grant;
+use samverkan_policy::release::{Emergency, Grant};
 use samverkan_policy::{Accord, Agreements};
 
 const DAY: i64 = 86_400_000;
@@ -130,6 +130,15 @@ impl World {
             recipient: other(rng, recipient),
             expires: *pick(rng, &[None, Some(self.now.plus_days(1)), Some(edge)]),
         }
+    }
+}
+
+impl World {
+    /// An emergency that mostly fits a record passed on by `holder` to `recipient`.
+    pub(crate) fn emergency(&self, rng: &mut Rng, holder: &OrgId, recipient: &OrgId) -> Emergency {
+        let other = |rng: &mut Rng, org: &OrgId| if once_in(rng, 15) { pick(rng, &self.orgs) } else { org }.clone();
+        let (holder, recipient) = (other(rng, holder), other(rng, recipient));
+        Emergency { record: record(u8::from(once_in(rng, 15))), holder, recipient, denied: once_in(rng, 8) }
     }
 }
 

@@ -110,13 +110,15 @@ fn warnings(record: &Value) -> Vec<String> {
         "removed" => Some("What this record said has been destroyed."),
         _ => None,
     };
+    let emergency = Some(record.text("/here/emergency")).filter(|org| !org.is_empty());
+    let emergency = emergency.map(|org| format!("{org} passed this on in an emergency, without its originator's consent. The originator may take it back."));
     let flagged = record.holds("/here/flagged").then_some("Something that this record builds on was corrected or recalled.");
     let because = record.pointer("/here/sent-back-because").and_then(Value::as_str);
     let sent_back = record
         .holds("/here/sent-back")
         .then(|| because.map_or_else(|| "It was sent back to its author.".to_owned(), |because| format!("It was sent back to its author: {because}")));
     let destroyed = (condition.is_none() && record.pointer("/content").is_none_or(Value::is_null)).then_some("What this record said has been destroyed.");
-    [condition, destroyed, flagged].into_iter().flatten().map(ToOwned::to_owned).chain(sent_back).collect()
+    [condition, destroyed, flagged].into_iter().flatten().map(ToOwned::to_owned).chain(sent_back).chain(emergency).collect()
 }
 
 async fn save(client: &Client, record: &Value, purpose: &str, folder: &Path) -> Outcome {

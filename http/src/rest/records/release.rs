@@ -24,7 +24,7 @@ pub(crate) async fn pass_on(mut desk: Desk<Held>, Json(body): Json<PassingOn>) -
     view(outcome, desk.language()).map(View)
 }
 
-fn view(outcome: Outcome, language: Language) -> Result<ReleaseView, Problem> {
+pub(super) fn view(outcome: Outcome, language: Language) -> Result<ReleaseView, Problem> {
     let Outcome::Released { record, number, recipients, refused } = outcome else { return Err(Problem::odd_outcome()) };
     Ok(ReleaseView {
         id: record.to_string(),
