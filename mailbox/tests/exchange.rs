@@ -14,7 +14,12 @@ fn files(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else if !path.to_string_lossy().contains('#') {
+            // What is still being written is kept beside its name, with a `#`, until it is whole.
+            found.push(path);
+        }
     }
     found.sort();
     found
