@@ -36,6 +36,8 @@ pub enum ItemKind {
     Agreement,
     /// A party's withdrawal.
     Withdrawal,
+    /// The sender's own next card.
+    Card,
     /// A holder's notice to an originator.
     Notice,
 }
@@ -132,6 +134,8 @@ pub enum Item {
     Agreement(Box<Signed>),
     /// A party's withdrawal.
     Withdrawal(Box<Signed>),
+    /// The sender's own next card.
+    Card(Box<Signed>),
     /// A holder's notice to an originator.
     Notice(Box<Signed>),
 }
@@ -147,6 +151,7 @@ impl Item {
             Self::Piece { .. } => ItemKind::Piece,
             Self::Agreement(_) => ItemKind::Agreement,
             Self::Withdrawal(_) => ItemKind::Withdrawal,
+            Self::Card(_) => ItemKind::Card,
             Self::Notice(_) => ItemKind::Notice,
         }
     }
@@ -185,6 +190,9 @@ impl Item {
             }
             Self::Withdrawal(signed) => {
                 e.array(2)?.u8(3)?.bytes(&signed.to_bytes())?;
+            }
+            Self::Card(signed) => {
+                e.array(2)?.u8(5)?.bytes(&signed.to_bytes())?;
             }
             Self::Notice(signed) => {
                 e.array(2)?.u8(4)?.bytes(&signed.to_bytes())?;
@@ -269,6 +277,7 @@ fn read_item(d: &mut Decoder<'_>) -> Result<Item, Reject> {
         (2, Some(2)) => Item::Agreement(Box::new(read_signed(d)?)),
         (3, Some(2)) => Item::Withdrawal(Box::new(read_signed(d)?)),
         (4, Some(2)) => Item::Notice(Box::new(read_signed(d)?)),
+        (5, Some(2)) => Item::Card(Box::new(read_signed(d)?)),
         _ => return Err(Reject::Encoding("an item is of no known kind")),
     })
 }

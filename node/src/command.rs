@@ -53,6 +53,8 @@ pub struct DraftInput {
 pub enum Command {
     /// Believes a card whose fingerprint the member compared.
     ImportCard { bytes: Vec<u8>, fingerprint: Digest },
+    /// Makes this organisation's next card, with other addresses, and another contact point if one is given.
+    RenewCard { addresses: Vec<String>, contact: Option<String> },
     /// Puts a version of an agreement forward, signed by this organisation.
     ProposeAgreement(Box<Agreement>),
     /// Signs a version that was put forward.
@@ -125,7 +127,7 @@ impl Command {
     #[must_use]
     pub const fn permissions(&self) -> &'static [Permission] {
         match self {
-            Self::ImportCard { .. } | Self::Resume { .. } => &[Permission::ManageDirectory],
+            Self::ImportCard { .. } | Self::RenewCard { .. } | Self::Resume { .. } => &[Permission::ManageDirectory],
             Self::ProposeAgreement(_) => &[Permission::ProposeAgreement],
             Self::SignAgreement { .. } => &[Permission::SignAgreement],
             Self::Withdraw { .. } => &[Permission::WithdrawAgreement],
@@ -156,6 +158,7 @@ impl Command {
     pub const fn word(&self) -> &'static str {
         match self {
             Self::ImportCard { .. } => "import-card",
+            Self::RenewCard { .. } => "renew-card",
             Self::ProposeAgreement(_) => "propose-agreement",
             Self::SignAgreement { .. } => "sign-agreement",
             Self::Withdraw { .. } => "withdraw",

@@ -221,6 +221,7 @@ impl Code for ItemKind {
             Self::Agreement => 3,
             Self::Withdrawal => 4,
             Self::Notice => 5,
+            Self::Card => 6,
         }
     }
 
@@ -231,6 +232,7 @@ impl Code for ItemKind {
             3 => Self::Agreement,
             4 => Self::Withdrawal,
             5 => Self::Notice,
+            6 => Self::Card,
             _ => return None,
         })
     }

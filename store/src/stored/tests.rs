@@ -22,7 +22,7 @@ fn codes_are_pinned() {
     pinned(&[(1, H::Queued), (2, H::Sent), (3, H::Held), (4, H::Refused), (5, H::HeldBack), (6, H::Removed)]);
     pinned(&[(1, U::Fork), (2, U::RolledBack), (3, U::SplitLedger)]);
     pinned(&[(1, T::Card), (2, T::Agreement), (3, T::Withdrawal), (4, T::ReceiptIn), (5, T::ReceiptOut), (6, T::Notice), (7, T::Fault)]);
-    pinned(&[(1, I::Record), (2, I::Piece), (3, I::Agreement), (4, I::Withdrawal), (5, I::Notice)]);
+    pinned(&[(1, I::Record), (2, I::Piece), (3, I::Agreement), (4, I::Withdrawal), (5, I::Notice), (6, I::Card)]);
 }
 
 #[test]
