@@ -36,6 +36,8 @@ pub enum ItemKind {
     Agreement,
     /// A party's withdrawal.
     Withdrawal,
+    /// The sender's own next card.
+    Card,
     /// A holder's notice to an originator.
     Notice,
     /// A record of the recipient's own, given back after its recovery.
@@ -137,6 +139,8 @@ pub enum Item {
     Agreement(Box<Signed>),
     /// A party's withdrawal.
     Withdrawal(Box<Signed>),
+    /// The sender's own next card.
+    Card(Box<Signed>),
     /// A holder's notice to an originator.
     Notice(Box<Signed>),
     /// A record of the recipient's own, given back after its recovery; without content where the holder has none.
@@ -159,6 +163,7 @@ impl Item {
             Self::Piece { .. } => ItemKind::Piece,
             Self::Agreement(_) => ItemKind::Agreement,
             Self::Withdrawal(_) => ItemKind::Withdrawal,
+            Self::Card(_) => ItemKind::Card,
             Self::Notice(_) => ItemKind::Notice,
             Self::Returned { .. } => ItemKind::Returned,
         }
@@ -198,6 +203,9 @@ impl Item {
             }
             Self::Withdrawal(signed) => {
                 e.array(2)?.u8(3)?.bytes(&signed.to_bytes())?;
+            }
+            Self::Card(signed) => {
+                e.array(2)?.u8(6)?.bytes(&signed.to_bytes())?;
             }
             Self::Notice(signed) => {
                 e.array(2)?.u8(4)?.bytes(&signed.to_bytes())?;
@@ -300,6 +308,7 @@ fn read_item(d: &mut Decoder<'_>) -> Result<Item, Reject> {
             };
             Item::Returned { signed, content }
         }
+        (6, Some(2)) => Item::Card(Box::new(read_signed(d)?)),
         _ => return Err(Reject::Encoding("an item is of no known kind")),
     })
 }

@@ -88,6 +88,7 @@ fn item() -> impl Strategy<Value = Item> {
         piece.prop_map(|(record, attachment, index, proof, bytes)| { Item::Piece { record: RecordId(Digest::from(record)), attachment, index, proof, bytes } }),
         signed().prop_map(|signed| Item::Agreement(Box::new(signed))),
         signed().prop_map(|signed| Item::Withdrawal(Box::new(signed))),
+        signed().prop_map(|signed| Item::Card(Box::new(signed))),
         signed().prop_map(|signed| Item::Notice(Box::new(signed))),
     ]
 }

@@ -53,6 +53,8 @@ pub struct DraftInput {
 pub enum Command {
     /// Believes a card whose fingerprint the member compared.
     ImportCard { bytes: Vec<u8>, fingerprint: Digest },
+    /// Makes this organisation's next card, with other addresses, and another contact point if one is given.
+    RenewCard { addresses: Vec<String>, contact: Option<String> },
     /// Puts a version of an agreement forward, signed by this organisation.
     ProposeAgreement(Box<Agreement>),
     /// Signs a version that was put forward.
@@ -131,7 +133,7 @@ impl Command {
     #[must_use]
     pub const fn permissions(&self) -> &'static [Permission] {
         match self {
-            Self::ImportCard { .. } | Self::Resume { .. } | Self::AcceptRecovery { .. } => &[Permission::ManageDirectory],
+            Self::ImportCard { .. } | Self::RenewCard { .. } | Self::Resume { .. } | Self::AcceptRecovery { .. } => &[Permission::ManageDirectory],
             Self::BackUp { .. } => &[Permission::BackUp],
             Self::ApproveRecovery => &[Permission::ApproveRecovery],
             Self::ProposeAgreement(_) => &[Permission::ProposeAgreement],
@@ -164,6 +166,7 @@ impl Command {
     pub const fn word(&self) -> &'static str {
         match self {
             Self::ImportCard { .. } => "import-card",
+            Self::RenewCard { .. } => "renew-card",
             Self::ProposeAgreement(_) => "propose-agreement",
             Self::SignAgreement { .. } => "sign-agreement",
             Self::Withdraw { .. } => "withdraw",

@@ -484,6 +484,7 @@ impl<S: Store> Node<S> {
 
     fn decide(&mut self, pass: &Pass, command: Command, now: Timestamp) -> Result<(Outcome, Plan), Refusal> {
         match command {
+            Command::RenewCard { addresses, contact } => self.renew_card(addresses, contact, now),
             Command::ImportCard { bytes, fingerprint } => self.import_card(&bytes, fingerprint, now),
             Command::ProposeAgreement(agreement) => self.propose_agreement(&agreement, now),
             Command::SignAgreement { id, version } => self.sign_agreement(&id, version, now),

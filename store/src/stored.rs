@@ -230,6 +230,7 @@ impl Code for ItemKind {
             Self::Withdrawal => 4,
             Self::Notice => 5,
             Self::Returned => 6,
+            Self::Card => 7,
         }
     }
 
@@ -241,6 +242,7 @@ impl Code for ItemKind {
             4 => Self::Withdrawal,
             5 => Self::Notice,
             6 => Self::Returned,
+            7 => Self::Card,
             _ => return None,
         })
     }

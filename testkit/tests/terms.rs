@@ -377,3 +377,24 @@ fn who_joins_gets_what_is_new_and_nothing_of_what_was() {
         assert!(received.iter().all(|(_, row)| row.condition == Condition::Current));
     }
 }
+
+#[test]
+fn a_card_with_another_address_goes_to_every_peer_and_one_with_more_takes_a_person() {
+    let mut world = World::new(3, Joining::All);
+    let (sapo, pet, pst) = (world.sapo.clone(), world.pet.clone(), world.pst.clone());
+    let now = world.federation.now;
+    let renew = |address: &str| Command::RenewCard { addresses: vec![address.to_owned()], contact: None };
+    assert!(act(world.federation.node(&sapo), "ada", None, renew("no address"), now).is_err());
+    act(world.federation.node(&sapo), "ada", None, renew("old.sapo.example:7443"), now).unwrap();
+    act(world.federation.node(&sapo), "ada", None, renew("new.sapo.example:7443"), now).unwrap();
+    world.federation.settle().unwrap();
+    for at in [&sapo, &pet, &pst] {
+        let directory = world.federation.node(at).state().directory.clone();
+        let card = &directory.card(&sapo).unwrap().card;
+        assert_eq!((card.serial, card.addresses.clone()), (3, vec!["new.sapo.example:7443".to_owned()]), "{at}");
+    }
+    // Exchange goes on, and what was signed before still verifies.
+    let (record, _) = world.release(&sapo, &[&pet], "from the new address");
+    world.federation.settle().unwrap();
+    assert!(world.reads(&pet, &record));
+}

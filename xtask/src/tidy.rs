@@ -40,7 +40,7 @@ const RULES: &[Rule] = &[
 /// Files that are longer, with their lines.
 const LONG_FILES: &[(&str, usize)] = &[("testkit/src/world.rs", 1181)];
 /// Functions that are longer, with their lines.
-const LONG_FUNCTIONS: &[(&str, usize)] = &[("policy/src/reason/sentences.rs: texts", 222)];
+const LONG_FUNCTIONS: &[(&str, usize)] = &[("policy/src/reason/sentences.rs: texts", 210)];
 
 /// Folders that are built or run, not written.
 const NOT_OURS: &[&str] = &[".git", "target", "artifacts", "demo-data", "node_modules"];

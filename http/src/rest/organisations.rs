@@ -3,11 +3,13 @@
 use format::{Digest, Signed};
 use node::Command;
 
-use super::input::{Cose, Query};
+use super::input::{Cose, Json, Query, Told};
 use super::reply::{Made, View};
 use crate::access::{Desk, Org};
 use crate::problem::Problem;
-use crate::view::organisation::{Compared, OrganisationView, Organisations};
+use crate::view::organisation::{CardRenewal, Compared, OrganisationView, Organisations};
+
+impl Told for CardRenewal {}
 
 pub(super) async fn list(desk: Desk, (): ()) -> Result<View<Organisations>, Problem> {
     let (directory, me) = (desk.directory(), desk.identity().org());
@@ -30,4 +32,12 @@ pub(super) async fn import(mut desk: Desk, (Query(compared), Cose(bytes)): (Quer
     let directory = desk.directory();
     let pinned = directory.card(&org).ok_or_else(|| Problem::internal("a card that was imported is not in the directory"))?;
     Ok(Made(OrganisationView::of(pinned, desk.identity().org())))
+}
+
+pub(crate) async fn renew(mut desk: Desk, Json(renewal): Json<CardRenewal>) -> Result<Made<OrganisationView>, Problem> {
+    let CardRenewal { addresses, contact } = renewal;
+    desk.execute(Command::RenewCard { addresses, contact }).await?;
+    let (directory, me) = (desk.directory(), desk.identity().org());
+    let pinned = directory.card(me).ok_or_else(|| Problem::internal("this node's own card is not in the directory"))?;
+    Ok(Made(OrganisationView::of(pinned, me)))
 }

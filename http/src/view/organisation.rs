@@ -56,6 +56,17 @@ impl OrganisationView {
     }
 }
 
+/// What is other on this organisation's next card.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CardRenewal {
+    /// Where its peer listener is reached, `host:port`; none where nobody calls it.
+    pub addresses: Vec<String>,
+    /// Contact point, available at all hours; as before when absent.
+    #[serde(default)]
+    pub contact: Option<String>,
+}
+
 /// The organisations known here.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Organisations {

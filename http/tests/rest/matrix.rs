@@ -66,6 +66,7 @@ fn body(method: &str, path: &str) -> Value {
         ("POST", "/members") => json!({ "id": "nora", "name": "Nora", "roles": ["analyst"] }),
         ("PATCH", "/members/{member}") => json!({ "roles": ["analyst", "tip-desk"] }),
         ("PUT", "/members/{member}/password") => json!({}),
+        ("POST", "/cards") => json!({ "addresses": ["node.sapo.example:7443"] }),
         ("POST", "/agreements") => agreement_json("new"),
         ("POST", "/agreements/{agreement}/signatures") => json!({ "version": 1 }),
         ("POST", "/drafts") | ("PUT", "/drafts/{number}/{version}") => draft_json("ctg", "another title"),

@@ -1,16 +1,20 @@
 //! Cards: which organisations are believed here, whether exchange with them goes on, and what goes to them as files.
 
+use std::collections::BTreeSet;
+
 use format::agreement::Text;
 use format::card::{self, Card};
-use format::verify::Verified;
+use format::parcel::ItemKind;
+use format::verify::{self, Verified};
 use format::{Digest, OrgId, Timestamp};
 
+use super::agreement::report;
 use crate::command::{Outcome, Refusal};
 use crate::entry::Event;
 use crate::exchange::CARRIED_WINDOW;
 use crate::node::{Node, Plan};
 use crate::ports::Store;
-use crate::rows::{Change, MemberRow, StatementKind, StatementRow, Suspicion};
+use crate::rows::{Change, MemberRow, Outgoing, StatementKind, StatementRow, Suspicion};
 
 pub(crate) fn invalid(what: &'static str, why: impl ToString) -> Refusal {
     Refusal::Invalid { what, why: why.to_string() }
@@ -57,6 +61,44 @@ impl<S: Store> Node<S> {
         plan.change(Change::Statement(card_row(&card, now)));
         self.new_peer(&card.org, &mut plan);
         Ok((Outcome::Done, plan))
+    }
+
+    /// Makes this organisation's next card, with the same keys, and puts it in line for everyone whose card is held.
+    pub(crate) fn renew_card(&self, addresses: Vec<String>, contact: Option<String>, now: Timestamp) -> Result<(Outcome, Plan), Refusal> {
+        let own = self.state.directory.card(self.me.org());
+        let own = own.ok_or_else(|| Refusal::NotFound { what: "card", name: self.me.org().to_string() })?;
+        let contact = contact.unwrap_or_else(|| own.card.contact.clone());
+        let card = Card { addresses, contact, serial: own.card.serial + 1, issued: now, ..own.card.clone() };
+        let card = verify::state(&card, &self.me.keys).map_err(|e| invalid("card", report(&e)))?;
+        let mut plan = Plan::default();
+        plan.event(Event::CardImported { org: card.org.clone(), serial: card.serial, fingerprint: own.keys.fingerprint() });
+        plan.change(Change::Statement(card_row(&card, now)));
+        for other in self.state.directory.cards().map(|pinned| &pinned.card.org).filter(|org| *org != self.me.org() && self.room(org)) {
+            plan.change(Change::Queue(other.clone(), Outgoing::Statement(ItemKind::Card, card.digest())));
+        }
+        Ok((Outcome::Done, plan))
+    }
+
+    /// Takes in a peer's own next card, signed with the keys that people have compared. Only where it is reached, by whom it is
+    /// answered and what it is called may be other: keys and whatever rules look at take a person.
+    pub(crate) fn learn_card(&self, card: &Verified<Card>, from: &OrgId, plan: &mut Plan, now: Timestamp) -> Result<(), BTreeSet<String>> {
+        let refuse = |code: &str| Err([code.to_owned()].into());
+        let Some(known) = self.state.directory.card(&card.org).filter(|_| card.org == *from && card.org != *self.me.org()) else {
+            return refuse("card-not-theirs");
+        };
+        if known.card == *card.value() {
+            return Ok(());
+        }
+        if known.card.serial >= card.serial {
+            return refuse("card-outdated");
+        }
+        let Card { addresses, contact, name, serial, issued, .. } = card.value().clone();
+        if *card.value() != (Card { addresses, contact, name, serial, issued, ..known.card.clone() }) {
+            return refuse("card-differs");
+        }
+        plan.event(Event::CardImported { org: card.org.clone(), serial: card.serial, fingerprint: known.keys.fingerprint() });
+        plan.change(Change::Statement(card_row(card, now)));
+        Ok(())
     }
 
     /// The node's own card and its first member, on an empty store.

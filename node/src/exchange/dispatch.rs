@@ -191,6 +191,7 @@ fn statement_item(reader: &dyn Reader, kind: ItemKind, digest: &Digest) -> Store
     let stored = match kind {
         ItemKind::Agreement => StatementKind::Agreement,
         ItemKind::Withdrawal => StatementKind::Withdrawal,
+        ItemKind::Card => StatementKind::Card,
         ItemKind::Notice => StatementKind::Notice,
         ItemKind::Record | ItemKind::Piece | ItemKind::Returned => return Ok(None),
     };
@@ -200,6 +201,7 @@ fn statement_item(reader: &dyn Reader, kind: ItemKind, digest: &Digest) -> Store
     let signed = Box::new(Signed::parse(&row.bytes).map_err(|e| StoreError::Corrupt { what: "statement", why: e.to_string() })?);
     Ok(Some(match stored {
         StatementKind::Withdrawal => Item::Withdrawal(signed),
+        StatementKind::Card => Item::Card(signed),
         StatementKind::Notice => Item::Notice(signed),
         _ => Item::Agreement(signed),
     }))

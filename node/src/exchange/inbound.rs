@@ -5,6 +5,7 @@
 //! does not hold is refused whole.
 
 use format::agreement::{Agreement, Withdrawal};
+use format::card::Card;
 use format::merkle::Hash;
 use format::parcel::{self, Evidence, Item, ItemRef, ParcelHeader};
 use format::receipt::{Notice, State};
@@ -98,6 +99,7 @@ pub(super) enum InboundItem {
     Piece { record: RecordId, attachment: u32, index: u64, proof: Vec<Hash>, bytes: Vec<u8> },
     Agreement(Box<Verified<Agreement>>),
     Withdrawal(Box<Verified<Withdrawal>>),
+    Card(Box<Verified<Card>>),
     Notice(Box<Verified<Notice>>),
     Returned(Box<Verified<Header>>, Option<Salted>),
 }
@@ -164,6 +166,7 @@ fn verify_item(named: &ItemRef, bytes: &[u8], verifier: &mut Verifier<'_, Direct
         Item::Piece { record, attachment, index, proof, bytes } => InboundItem::Piece { record, attachment, index, proof, bytes },
         Item::Agreement(signed) => InboundItem::Agreement(Box::new(verifier.verify_parsed(*signed)?)),
         Item::Withdrawal(signed) => InboundItem::Withdrawal(Box::new(verifier.verify_parsed(*signed)?)),
+        Item::Card(signed) => InboundItem::Card(Box::new(verifier.verify_parsed(*signed)?)),
         Item::Notice(signed) => InboundItem::Notice(Box::new(verifier.verify_parsed(*signed)?)),
         Item::Returned { signed, content } => {
             let header: Verified<Header> = verifier.verify_parsed(*signed)?;

@@ -244,6 +244,7 @@ impl<S: Store> Node<S> {
             }
             InboundItem::Agreement(agreement) => self.learn_agreement(&agreement, plan, now),
             InboundItem::Withdrawal(withdrawal) => self.learn_withdrawal(&withdrawal, plan, now),
+            InboundItem::Card(card) => self.learn_card(&card, from, plan, now),
             InboundItem::Notice(notice) => {
                 about = Some(notice.record);
                 self.take_notice(&notice, from, plan, now)?

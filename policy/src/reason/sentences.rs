@@ -146,24 +146,12 @@ impl Reason {
                 format!("{originator} måste medge att handlingen lämnas vidare till {recipient}. Begär medgivande."),
                 format!("{originator} must consent before the record is passed on to {recipient}. Ask for consent."),
             ),
-            Self::ConsentMismatch { originator } => (
-                format!(
-                    "Medgivandet gäller inte just denna handling, avsändare och mottagare, eller kommer inte från {originator}. Begär ett nytt medgivande."
-                ),
-                format!("The consent is not for exactly this record, sender and recipient, or is not from {originator}. Ask for a new consent."),
-            ),
+            Self::ConsentMismatch { originator } => consent_mismatch(originator),
             Self::ConsentExpired { expired } => (
                 format!("Medgivandet gick ut {}. Begär ett nytt.", minute(*expired)),
                 format!("The consent expired on {}. Ask for a new one.", minute(*expired)),
             ),
-            Self::EmergencyNotAllowed { originator } => (
-                format!(
-                    "Ett nödutlämnande ersätter bara det medgivande som överenskommelsen kräver. Det går inte förbi ursprungskontroll, en annan regel eller ett nej från {originator}. Begär medgivande."
-                ),
-                format!(
-                    "An emergency release stands in only for the consent that the agreement asks for. It does not pass by originator control, another rule or a no from {originator}. Ask for consent."
-                ),
-            ),
+            Self::EmergencyNotAllowed { originator } => emergency_not_allowed(originator),
             Self::OnwardAgreementMissing { sender, recipient } => (
                 format!("{sender} och {recipient} har ingen gemensam överenskommelse som är känd här. En sådan behövs för att lämna vidare."),
                 format!("{sender} and {recipient} have no agreement with each other that is known here. Passing on needs one."),
@@ -237,4 +225,22 @@ impl Reason {
 
 fn list<'a>(orgs: impl IntoIterator<Item = &'a OrgId>) -> String {
     orgs.into_iter().map(OrgId::as_str).collect::<Vec<_>>().join(", ")
+}
+
+fn emergency_not_allowed(originator: &OrgId) -> (String, String) {
+    (
+        format!(
+            "Ett nödutlämnande ersätter bara det medgivande som överenskommelsen kräver. Det går inte förbi ursprungskontroll, en annan regel eller ett nej från {originator}. Begär medgivande."
+        ),
+        format!(
+            "An emergency release stands in only for the consent that the agreement asks for. It does not pass by originator control, another rule or a no from {originator}. Ask for consent."
+        ),
+    )
+}
+
+fn consent_mismatch(originator: &OrgId) -> (String, String) {
+    (
+        format!("Medgivandet gäller inte just denna handling, avsändare och mottagare, eller kommer inte från {originator}. Begär ett nytt medgivande."),
+        format!("The consent is not for exactly this record, sender and recipient, or is not from {originator}. Ask for a new consent."),
+    )
 }

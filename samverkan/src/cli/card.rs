@@ -26,7 +26,8 @@ const MAX_CARD: u64 = 512 * 1024;
 Examples:
   samverkan card export                          write your own card to ORG.card, to send to a partner
   samverkan card import no-pst.card              compare the fingerprint on the telephone, line by line
-  samverkan card import no-pst.card --fingerprint 3f9a...   when it was read to you already")]
+  samverkan card import no-pst.card --fingerprint 3f9a...   when it was read to you already
+  samverkan card renew --address node.sapo.example:7443     this node is reached elsewhere now")]
 pub(super) enum Card {
     /// Write a card to a file: your own, or another that is held here
     Export {
@@ -43,6 +44,15 @@ pub(super) enum Card {
         /// The fingerprint as it was read to you over another channel; spaces do not matter
         #[arg(long, value_name = "HEX")]
         fingerprint: Option<String>,
+    },
+    /// Make this organisation's next card, with the same keys, and send it to every peer
+    Renew {
+        /// Where other organisations reach this node from now on; may be given several times
+        #[arg(long = "address", value_name = "HOST:PORT", required = true)]
+        addresses: Vec<String>,
+        /// Another contact point, available at all hours
+        #[arg(long, value_name = "TEXT")]
+        contact: Option<String>,
     },
     /// Show a card that is held here, with its fingerprint to read out
     Show {
@@ -66,10 +76,18 @@ pub(super) async fn run(context: &Context, verb: Card) -> Outcome {
             let (org, found) = introduce(&file, &bytes)?;
             match fingerprint {
                 Some(given) => same(&org, &given, &found)?,
+                // Signed with keys that were compared before, it needs nobody's ear again.
+                None if held(&client, &org).await? == found.to_string() => {}
                 None => compare(&org, &found)?,
             }
             let answer = client.post(&["organisations"]).query("fingerprint", found).body(COSE, bytes).send().await?;
             context.printer.answer(&answer, || line(&format!("The card of {org} is held here now.")));
+            Ok(())
+        }
+        Card::Renew { addresses, contact } => {
+            let answer = client.post(&["cards"]).json(&json!({ "addresses": addresses, "contact": contact })).send().await?;
+            let told = || line(&format!("Card {} of {} goes to every peer: {}.", answer.text("/serial"), answer.text("/id"), answer.joined("/addresses")));
+            context.printer.answer(&answer, told);
             Ok(())
         }
         Card::Show { org } => {
@@ -91,6 +109,12 @@ async fn named_or_own(client: &Client, named: Option<OrgId>) -> Outcome<String> 
         Some(org) => Ok(org.to_string()),
         None => own(client).await,
     }
+}
+
+/// The fingerprint of the card that is held of an organisation; empty where none is.
+async fn held(client: &Client, org: &OrgId) -> Outcome<String> {
+    let known = client.get(&["organisations"]).send().await?;
+    Ok(known.items("/organisations").iter().find(|known| known.text("/id") == org.as_str()).map(|known| known.text("/fingerprint")).unwrap_or_default())
 }
 
 /// The organisation whose node this is.

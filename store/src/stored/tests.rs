@@ -33,7 +33,7 @@ fn codes_are_pinned() {
         (9, T::Inquiry),
         (10, T::Account),
     ]);
-    pinned(&[(1, I::Record), (2, I::Piece), (3, I::Agreement), (4, I::Withdrawal), (5, I::Notice), (6, I::Returned)]);
+    pinned(&[(1, I::Record), (2, I::Piece), (3, I::Agreement), (4, I::Withdrawal), (5, I::Notice), (6, I::Returned), (7, I::Card)]);
 }
 
 #[test]

@@ -202,8 +202,8 @@ fn records(shelf: &mut Shelf, cast: &Cast, pen: &Pen) {
     let mut bad = |name: &str, bytes: &[u8], why: &str| {
         shelf.put(name, "bad-encoding", bytes, why);
     };
-    bad("item-record-of-five", &cbor::array(&parts.iter().take(5).cloned().collect::<Vec<_>>()), "A record has six parts.");
-    bad("item-record-of-seven", &cbor::array(&[parts.to_vec(), vec![cbor::null()]].concat()), "A record has six parts.");
+    bad("item-record-of-five", &cbor::array(&parts.iter().take(5).cloned().collect::<Vec<_>>()), "A record has six parts, or seven.");
+    bad("item-record-of-seven", &cbor::array(&[parts.to_vec(), vec![cbor::null()]].concat()), "A record has six parts, or seven.");
     bad("item-record-indefinite", &cbor::array_indefinite(&parts), "The array is of indefinite length.");
     bad("item-record-length-longer", &cbor::array_longer(&parts), "The array's length takes a byte more than it needs.");
     bad("item-kind-longer", &with(0, vec![0x18, 0]), "The kind's number takes a byte more than it needs.");
@@ -264,7 +264,7 @@ fn others(shelf: &mut Shelf, cast: &Cast, pen: &Pen) {
         &cbor::array(&[cbor::uint(1), record, cbor::uint(0), cbor::uint(0), cbor::bytes(&[]), cbor::bytes(b"rest")]),
         "A record's id is 32 bytes.",
     );
-    bad("item-kind-6", &cbor::array(&[cbor::uint(6), agreement.clone()]), "There is no such kind of item.");
+    bad("item-kind-7", &cbor::array(&[cbor::uint(7), agreement.clone()]), "There is no such kind of item.");
     bad("item-returned-of-two", &cbor::array(&[cbor::uint(5), agreement.clone()]), "A record that is given back has three parts.");
     bad("item-agreement-of-three", &cbor::array(&[cbor::uint(2), agreement, cbor::null()]), "An agreement has two parts.");
     bad("item-empty", &[], "No bytes.");
