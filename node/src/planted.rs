@@ -37,8 +37,6 @@ pub enum Bug {
     LateVersionCurrent,
     /// Another party's withdrawal changes nothing.
     WithdrawalIgnored,
-    /// Another party's signature on a later version changes nothing.
-    LaterVersionIgnored,
     /// What was refused for want of the agreement is not sent again with it.
     AgreementNotShown,
     /// What is due is not destroyed.

@@ -95,9 +95,6 @@ impl<S: Store> Node<S> {
         if !self.concerns_us(agreement) {
             return refuse("not-a-party");
         }
-        if planted(Bug::LaterVersionIgnored) && agreement.version > 1 {
-            return Ok(());
-        }
         let named = name(agreement);
         match self.state.directory.agreement_digest(&named.id, named.version) {
             Some(known) if known != agreement.digest() => return refuse("agreement-differs"),
