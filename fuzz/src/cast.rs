@@ -86,6 +86,7 @@ impl Cast {
             serials: BTreeMap::new(),
             clock: now(),
             queued: BTreeMap::new(),
+            recovery: None,
         };
         let everybody = [&me.keys, &third, &peer];
         let cards: Vec<Vec<u8>> = everybody.iter().map(|keys| signed(&card(keys), keys)).collect();

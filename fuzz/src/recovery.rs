@@ -12,10 +12,10 @@ pub fn run(bytes: &[u8]) {
     if let Ok(ask) = Ask::parse(bytes) {
         assert_eq!(ask.to_bytes(), bytes, "a question has one encoding");
     }
-    if let Ok(asked) = Asked::read(cast.me.org(), cast.peer.org(), bytes, &cast.directory) {
+    if let Ok(asked) = Asked::read(cast.me.org(), cast.peer.org(), bytes, cast.directory.as_ref()) {
         assert_eq!(asked.from(), cast.peer.org(), "a question is its carrier's");
     }
-    if let Ok(account) = verify::<Account>(bytes, &cast.directory) {
+    if let Ok(account) = verify::<Account>(bytes, cast.directory.as_ref()) {
         assert_eq!(*account.signer(), account.org, "an account is its signer's");
     }
 }

@@ -1,6 +1,6 @@
 //! Recovery: how a node that was restored from a backup is recognised, and gets back what it lost.
 //!
-//! A restored node says so to itself first ([`Node::mark_restored`]) and is then open for reading alone. It asks every
+//! A restored node says so to itself first ([`mark_restored`](crate::node::Node::mark_restored)) and is then open for reading alone. It asks every
 //! peer what that peer last saw of it, two members approve that it goes on, and a person at each peer accepts it; only
 //! then both go on, from where the peer remembers, and the peer gives back what it has. See
 //! `docs/protocol/recovery.md`. The invariant: no parcel is made or taken in between a restored node and a peer that
