@@ -10,7 +10,7 @@ use crate::convergence;
 use crate::coverage::Coverage;
 use crate::invariants;
 use crate::logs::Logs;
-use crate::world::World;
+use crate::world::{Plan, World};
 
 /// How a run is made.
 #[derive(Debug, Clone, Copy, Default)]
@@ -36,23 +36,23 @@ impl Planted {
         Bug::iter().map(Self::Node).chain([Self::HastyCaller])
     }
 
-    /// Whether it bites only where a node was restored from a backup.
-    #[must_use]
-    pub const fn is_of_recovery(self) -> bool {
-        matches!(
-            self,
+    /// Whether it can bite in a run of this plan: some bugs do so only where somebody forges, or is restored from a backup.
+    const fn can_bite(self, plan: &Plan) -> bool {
+        match self {
+            Self::Node(Bug::ForkAccepted | Bug::ReceiptUnmatched | Bug::EquivocationUnseen | Bug::ConsistencyUnchecked) => plan.hostile.is_some(),
             Self::Node(
                 Bug::RestoreUnmarked
-                    | Bug::EraIgnored
-                    | Bug::RecoveryAlone
-                    | Bug::RecoveryUnasked
-                    | Bug::NothingGivenBack
-                    | Bug::LostRecallRevived
-                    | Bug::LostParcelsForgotten
-                    | Bug::NoticeForgotten
-                    | Bug::NumbersReused
-            )
-        )
+                | Bug::EraIgnored
+                | Bug::RecoveryAlone
+                | Bug::RecoveryUnasked
+                | Bug::NothingGivenBack
+                | Bug::LostRecallRevived
+                | Bug::LostParcelsForgotten
+                | Bug::NoticeForgotten
+                | Bug::NumbersReused,
+            ) => plan.restores > 0,
+            Self::Node(_) | Self::HastyCaller => true,
+        }
     }
 
     /// Its name, in words with hyphens.
@@ -106,8 +106,7 @@ fn inside(seed: u64, folder: &Path, options: &Options) -> Report {
         Ok(world) => world,
         Err(refusal) => return no_beginning(&refusal),
     };
-    if options.planted.is_some_and(Planted::is_of_recovery) && world.plan.restores == 0 {
-        // Nothing is restored in this seed, so the bug never bites.
+    if options.planted.is_some_and(|planted| !planted.can_bite(&world.plan)) {
         return Report { steps: 0, coverage: Coverage::default(), violation: None, fingerprint: world.fingerprint };
     }
     world.hasty = options.planted == Some(Planted::HastyCaller);

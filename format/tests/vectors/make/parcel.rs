@@ -198,6 +198,9 @@ fn records(shelf: &mut Shelf, cast: &Cast, pen: &Pen) {
     item(shelf, "item-record", &cbor::array(&parts), "A record from its originator.");
     item(shelf, "item-record-with-grant", &with(4, grant(cast, pen)), "A record passed on, with the originator's consent.");
     item(shelf, "item-record-with-terms", &with(5, terms.clone()), "A record passed on, with the originator's signature on the terms.");
+    let notice = pen.sign(&cast.pst, "samverkan/notice/v1", texts::notice().as_bytes()).encoded();
+    let stated = [parts.to_vec(), vec![cbor::bytes(&notice)]].concat();
+    item(shelf, "item-record-in-emergency", &cbor::array(&stated), "A record passed on without consent, with the notice to its originator.");
     item(shelf, "item-record-empty-content", &with(3, cbor::bytes(&[])), "Content of no bytes: whether the header commits to it is asked later.");
     let mut bad = |name: &str, bytes: &[u8], why: &str| {
         shelf.put(name, "bad-encoding", bytes, why);
@@ -237,6 +240,8 @@ fn others(shelf: &mut Shelf, cast: &Cast, pen: &Pen) {
     item(shelf, "item-agreement", &cbor::array(&[cbor::uint(2), agreement.clone()]), "A party's signature on an agreement.");
     item(shelf, "item-withdrawal", &cbor::array(&[cbor::uint(3), withdrawal.clone()]), "A party's withdrawal.");
     item(shelf, "item-notice", &notice_item(cast, pen), "A holder's notice.");
+    let card = sign("samverkan/card/v1", &texts::card(&cast.sapo), &cast.sapo);
+    item(shelf, "item-card", &cbor::array(&[cbor::uint(6), card]), "The sender's own next card.");
     item(
         shelf,
         "item-withdrawal-as-notice",
