@@ -34,10 +34,12 @@ impl<S: Store> Node<S> {
         let peer = asked.from().clone();
         let state = self.state.peer(&peer);
         if Some(asked.inquiry.era) > state.era {
-            // Where nothing was ever exchanged nothing can have been lost: there is nothing for a person to look at.
+            // Where nothing was ever exchanged nothing can have been lost: there is nothing for a person to look at. A second
+            // time there is: whoever keeps being restored.
+            let new = state.is_new() && state.era.is_none() && state.suspicion.is_none();
             let plan = match &asked.recovery {
-                Some(recovery) if state.is_new() && state.suspicion.is_none() => self.enter_era(state, recovery, &asked.inquiry, now)?,
-                None if state.is_new() => Plan::default(),
+                Some(recovery) if new => self.enter_era(state, recovery, &asked.inquiry, now)?,
+                None if new => Plan::default(),
                 _ => self.recognise(state, asked, now)?,
             };
             self.keep(plan, &Actor::Organisation(peer.clone()), now)?;
