@@ -79,8 +79,6 @@ pub enum Bug {
     LostRecallRevived,
     /// A peer does not send again what a restored node has lost.
     LostParcelsForgotten,
-    /// A notice that comes back before its record is forgotten.
-    NoticeForgotten,
     /// Numbers of records go on where the backup ended.
     NumbersReused,
 }

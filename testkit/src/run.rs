@@ -48,7 +48,6 @@ impl Planted {
                 | Bug::NothingGivenBack
                 | Bug::LostRecallRevived
                 | Bug::LostParcelsForgotten
-                | Bug::NoticeForgotten
                 | Bug::NumbersReused,
             ) => plan.restores > 0,
             Self::Node(_) | Self::HastyCaller => true,

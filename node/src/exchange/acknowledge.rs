@@ -181,6 +181,10 @@ impl<S: Store> Node<S> {
                 ItemResult::Accepted => accepted += 1,
                 ItemResult::Refused | ItemResult::Withheld => refused += 1,
             }
+            if let (Outgoing::Returned(_), ItemResult::Withheld) = (&item.what, outcome.result) {
+                // Its content was destroyed here after the parcel was made, so its bytes were no longer those: it goes without.
+                plan.change(Change::Queue(state.org.clone(), item.what.clone()));
+            }
             if let Outgoing::Record(record) = &item.what {
                 let (reached, reasons) = match outcome.result {
                     ItemResult::Accepted => (HoldingState::Held, BTreeSet::new()),

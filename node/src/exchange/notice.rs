@@ -49,7 +49,7 @@ impl<S: Store> Node<S> {
             keep_notice(notice, plan, now);
             return Ok(Ok(()));
         }
-        if self.state.recovery.is_some() && self.store.record(&notice.record)?.is_none() && !planted(Bug::NoticeForgotten) {
+        if self.state.recovery.is_some() && self.store.record(&notice.record)?.is_none() {
             // It speaks of something that was lost here and is on its way back: it is taken up when that has come. What was
             // recalled does not come back, and the word goes on the way the recall came.
             keep_notice(notice, plan, now);
