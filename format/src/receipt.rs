@@ -165,6 +165,17 @@ pub enum State {
     },
 }
 
+impl State {
+    /// To whom the holder says that it passes the record on, in an emergency or not.
+    #[must_use]
+    pub const fn passed_on_to(&self) -> Option<&OrgId> {
+        match self {
+            Self::PassedOn { to } | Self::Emergency { to, .. } => Some(to),
+            Self::Held | Self::Refused | Self::Removed => None,
+        }
+    }
+}
+
 /// A holder's statement about one record, for its originator.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]

@@ -13,7 +13,7 @@ use format::attachment::piece_leaf;
 use format::checkpoint::Checkpoint;
 use format::merkle::{self, Frontier};
 use format::parcel::{self, Evidence, Item, ItemKind, ItemRef, MAX_ITEMS, ParcelHeader, TARGET_SIZE};
-use format::receipt::{Notice, State};
+use format::receipt::Notice;
 use format::record::{Header, Kind};
 use format::seal::{SealFault, pad};
 use format::verify::{self, KeyDirectory};
@@ -429,7 +429,7 @@ impl<S: Store> Node<S> {
         let words = self.store.statements_about(StatementKind::Notice, &record.0)?;
         let mine = words.iter().filter(|word| word.org == *self.me.org());
         let read = mine.filter_map(|word| serde_json::from_slice::<Notice>(Signed::parse(&word.bytes).ok()?.payload()).ok());
-        Ok(read.into_iter().any(|notice| matches!(notice.state, State::PassedOn { to } if to == *peer)))
+        Ok(read.into_iter().any(|notice| notice.state.passed_on_to() == Some(peer)))
     }
 
     fn hold_back(&self, what: &Outgoing, peer: &OrgId, reasons: BTreeSet<String>, plan: &mut Plan, now: Timestamp) -> StoreResult<()> {

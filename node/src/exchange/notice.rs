@@ -65,10 +65,10 @@ impl<S: Store> Node<S> {
 
     /// This node's own word on a copy comes back: what it had passed on is lost with its store, and goes the same way again.
     fn remember_passing_on(&self, notice: &Verified<Notice>, plan: &mut Plan, now: Timestamp) -> Result<Result<(), BTreeSet<String>>, Refusal> {
-        let (Some(_), State::PassedOn { to }) = (&self.state.recovery, &notice.state) else { return Ok(refuse("not-concerned")) };
+        let (Some(_), Some(to)) = (&self.state.recovery, notice.state.passed_on_to()) else { return Ok(refuse("not-concerned")) };
+        // An emergency, and a recall of what is itself lost, go by this word.
+        keep_notice(notice, plan, now);
         let Some(row) = self.store.record(&notice.record)? else {
-            // The record itself is lost: its recall follows nevertheless, on the strength of this word.
-            keep_notice(notice, plan, now);
             self.recall_reaches(&notice.record, to, plan, now)?;
             return Ok(Ok(()));
         };

@@ -110,7 +110,9 @@ impl<S: Store> Node<S> {
                 let kept = self.store.opening()?.statements.into_iter().filter(|row| row.kind == StatementKind::Withdrawal && row.org == *peer);
                 lost.signed.extend(kept.filter(|row| contains(&row.bytes, agreement.as_str().as_bytes())).map(|row| row.key));
             }
-            Event::Noticed { record, holder, state: State::PassedOn { to } } if holder == *peer && to != *self.me.org() => lost.passed_on.push((record, to)),
+            Event::Noticed { record, holder, state } if holder == *peer => {
+                lost.passed_on.extend(state.passed_on_to().filter(|to| *to != self.me.org()).map(|to| (record, to.clone())));
+            }
             _ => {}
         }
         Ok(())
