@@ -62,12 +62,18 @@ pub(super) struct Restore {
 }
 
 pub(super) fn new_key(context: &Context, verb: &RecoveryKey) -> Outcome {
-    let public_file = context.data()?.join(PUBLIC_FILE);
+    let data = context.data()?;
+    // Before anything is written: a secret half whose public half is nowhere opens nothing.
+    Config::load(data)?;
+    let public_file = data.join(PUBLIC_FILE);
     let (public, secret, fingerprint) = backup::new_key(&assemble::random())?;
     write_new(&verb.file, &secret)?;
     // The public half replaces the one before: what is backed up from now on opens with the new key.
-    let written = std::fs::write(&public_file, public);
-    written.map_err(|error| Failure::usage(format!("`{}` cannot be written: {error}", public_file.display())))?;
+    if let Err(error) = std::fs::write(&public_file, public) {
+        // It has opened nothing yet; that it stays is said by the next try, which finds the name taken.
+        _ = std::fs::remove_file(&verb.file);
+        return Err(Failure::usage(format!("`{}` cannot be written: {error}", public_file.display())));
+    }
     let told = json!({ "secret": verb.file, "public": public_file, "fingerprint": fingerprint });
     context.printer.answer(&told, || {
         line(&format!("Wrote the secret half to {}: keep it offline. Backups are made with {}.", verb.file.display(), public_file.display()));
@@ -76,7 +82,15 @@ pub(super) fn new_key(context: &Context, verb: &RecoveryKey) -> Outcome {
     Ok(())
 }
 
+fn not_there(path: &Path) -> Outcome {
+    if path.exists() {
+        return Err(Failure::refused(format!("`{}` is there already, and nothing is overwritten", path.display())).remedy("Name a new file."));
+    }
+    Ok(())
+}
+
 fn write_new(path: &Path, text: &str) -> Outcome {
+    not_there(path)?;
     let written = backup::create(path).and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()));
     written.map_err(|error| Failure::usage(format!("`{}` cannot be written: {error}", path.display())))
 }
@@ -84,9 +98,7 @@ fn write_new(path: &Path, text: &str) -> Outcome {
 pub(super) async fn back_up(context: &Context, verb: Backup) -> Outcome {
     let data = context.data()?.to_owned();
     let (key, fingerprint) = backup::read_public(verb.recovery_key.as_deref().unwrap_or(&data.join(PUBLIC_FILE)))?;
-    if verb.to.exists() {
-        return Err(Failure::refused(format!("`{}` is there already, and nothing is overwritten", verb.to.display())).remedy("Name a new file."));
-    }
+    not_there(&verb.to)?;
     // In the ledger before the first byte is copied.
     context.client()?.post(&["backups"]).json(&json!({ "key": fingerprint })).send().await?;
     let printer = context.printer;
