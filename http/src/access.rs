@@ -150,12 +150,9 @@ impl Gate {
     /// The member with this credential, as both are now.
     async fn recognise(&self, hash: Digest) -> Result<Asker, Problem> {
         let now = self.handle.now();
-        let found = self.read(move |reader| {
-            let credential = reader.credential(&hash)?.filter(|credential| now < credential.expires);
-            let member = credential.as_ref().map(|credential| reader.member(&credential.member)).transpose()?.flatten();
-            Ok(credential.zip(member.filter(|member| member.active)))
-        });
-        let (credential, member) = found.await?.ok_or_else(Problem::credentials_invalid)?;
+        let found = self.read(move |reader| reader.whose(&hash)).await?;
+        let in_use = found.filter(|(credential, member)| now < credential.expires && member.active);
+        let (credential, member) = in_use.ok_or_else(Problem::credentials_invalid)?;
         Ok(Asker { member: member.id, name: member.name, roles: member.roles, credential: hash, token: credential.token, expires: credential.expires })
     }
 

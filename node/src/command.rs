@@ -203,6 +203,22 @@ impl Command {
         }
     }
 
+    /// The record that it names, where it names one by id.
+    #[must_use]
+    pub const fn names(&self) -> Option<RecordId> {
+        match self {
+            Self::Approve { record }
+            | Self::SendBack { record, .. }
+            | Self::Release { record }
+            | Self::PassOn { record, .. }
+            | Self::StateEmergency { record, .. }
+            | Self::AskConsent { record, .. }
+            | Self::Open { record }
+            | Self::OpenPiece { record, .. } => Some(*record),
+            _ => None,
+        }
+    }
+
     /// Whether it may be carried out on a node that was restored and whose recovery is not declared yet: reading, what it
     /// takes to log in, and the approval itself.
     #[must_use]

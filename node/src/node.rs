@@ -22,7 +22,7 @@ use crate::command::{Command, Outcome, Refusal};
 use crate::entry::{Actor, Entry, Event};
 use crate::exchange::{Acknowledgement, Answer, Dispatch, Inbound, WINDOW};
 use crate::planted::{Bug, planted};
-use crate::ports::{Entropy, News, Store, StoreError, StoreResult};
+use crate::ports::{Entropy, News, Next, Store, StoreError, StoreResult};
 use crate::rows::{Batch, Change, EntryRow, RecordRow};
 use crate::state::{Directory, KEPT_LEVELS, State};
 use crate::vault::Vault;
@@ -201,6 +201,15 @@ impl<S: Store> Node<S> {
     /// The store failed.
     pub fn catch_up(&mut self) -> StoreResult<()> {
         self.refresh()
+    }
+
+    /// Has the store fetch what commands that come next will ask of it. It decides nothing, and what fails here fails again
+    /// where somebody is told.
+    pub fn look_ahead<'a>(&mut self, commands: impl Iterator<Item = &'a Command>) {
+        let named: Vec<RecordId> = commands.filter_map(Command::names).collect();
+        if named.len() > 1 && self.refresh().is_ok() {
+            let _told_later = self.store.look_ahead(&Next::Named(&named));
+        }
     }
 
     /// Replaces the house rules in force, after [`Command::SetHouseRules`] was kept.

@@ -93,6 +93,8 @@ pub const MAX_PAGE: usize = 200;
 /// What an act is about to ask, record by record.
 #[derive(Debug, Clone, Copy)]
 pub enum Next<'a> {
+    /// Records that members' commands name.
+    Named(&'a [RecordId]),
     /// Records that may leave: each with its content.
     Leaving(&'a [RecordId]),
     /// Records that a peer has confirmed: where copies of each are.
@@ -161,6 +163,11 @@ pub trait Reader: Send {
     fn members(&self) -> StoreResult<Vec<MemberRow>>;
     /// A session or token by the SHA-256 of its secret.
     fn credential(&self, hash: &Digest) -> StoreResult<Option<CredentialRow>>;
+    /// A session or token by the SHA-256 of its secret, with the member whose it is.
+    fn whose(&self, hash: &Digest) -> StoreResult<Option<(CredentialRow, MemberRow)>> {
+        let Some(credential) = self.credential(hash)? else { return Ok(None) };
+        Ok(self.member(&credential.member)?.map(|member| (credential, member)))
+    }
     /// A member's sessions and tokens, newest first.
     fn credentials(&self, member: &str) -> StoreResult<Vec<CredentialRow>>;
     /// Numbers for health: records held, ledger entries, rows waiting to leave, parcels without receipt.
@@ -222,7 +229,8 @@ pub trait Store: Reader {
     fn take_turn(&mut self) -> StoreResult<News> {
         Ok(News::Nothing)
     }
-    /// Adds a batch to the open transaction, opening one, and taking the turn, if there is none.
+    /// Adds a batch to the open transaction, opening one, and taking the turn, if there is none. A store that is a journey
+    /// away may tell later that a batch cannot be kept: when it is next asked something, or at the commit.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] leaves the transaction as it was before the call; after any other error the caller

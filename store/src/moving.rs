@@ -34,7 +34,7 @@ const TABLES: &[Table] = &[
                      sent_back, came_from, arrived, flagged, consent, content IS NOT NULL, bytes
                  FROM record JOIN header ON header.record = seq ORDER BY seq",
         insert: "INSERT INTO record SELECT seq, id, kind, originator, number, version, agreement, created, retain_until, stage, condition, drafted_by,
-                     submitted_by, approved_by, sent_back, came_from, arrived, flagged, consent, content, targets::bytea[]
+                     submitted_by, approved_by, sent_back, came_from, arrived, flagged, consent, content, targets::bytea[], NULL, NULL
                  FROM unnest($1::bigint[], $2::bytea[], $3::bigint[], $4::text[], $5::text[], $6::bigint[], $7::text[], $8::bigint[], $9::bigint[],
                      $10::bigint[], $11::bigint[], $12::text[], $13::text[], $14::text[], $15::boolean[], $16::text[], $17::bigint[], $18::boolean[],
                      $19::bytea[], $20::boolean[], $21::text[])
@@ -45,7 +45,14 @@ const TABLES: &[Table] = &[
     Table {
         name: "header",
         select: "SELECT record, bytes, ed25519, ml_dsa_65, inclusion, ciphertext FROM header ORDER BY record",
-        insert: "INSERT INTO header SELECT * FROM unnest($1::bigint[], $2::bytea[], $3::bytea[], $4::bytea[], $5::bytea[], $6::bytea[])",
+        insert: "WITH header_of AS MATERIALIZED (
+                     SELECT *, sha256(ed25519 || ml_dsa_65) AS signed FROM unnest($1::bigint[], $2::bytea[], $3::bytea[], $4::bytea[], $5::bytea[], $6::bytea[])
+                         AS t (record, bytes, ed25519, ml_dsa_65, inclusion, ciphertext)),
+                 signatures AS (
+                     INSERT INTO signature SELECT DISTINCT ON (signed) signed, ed25519, ml_dsa_65 FROM header_of WHERE signed IS NOT NULL
+                     ON CONFLICT (digest) DO NOTHING),
+                 records AS (UPDATE record SET signed = header_of.signed, inclusion = header_of.inclusion FROM header_of WHERE seq = header_of.record)
+                 INSERT INTO header SELECT record, bytes, ciphertext FROM header_of",
         kinds: &[I, B, B, B, B, B],
     },
     Table {

@@ -31,7 +31,7 @@ trait Place {
 type Case = (&'static str, fn(&dyn Place));
 
 /// What holds for every store.
-const ALL: [Case; 25] = [
+const ALL: [Case; 26] = [
     ("an empty store is empty", changes::an_empty_store_is_empty),
     ("records come back", changes::records_come_back),
     ("a replaced record keeps its content", changes::a_replaced_record_keeps_its_content),
@@ -55,6 +55,7 @@ const ALL: [Case; 25] = [
     ("what is due comes soonest first", lists::what_is_due_comes_soonest_first),
     ("writes are read before they are committed", transactions::writes_are_read_before_they_are_committed),
     ("a failed batch leaves nothing", transactions::a_failed_batch_leaves_nothing),
+    ("a failed batch takes its commit with it", transactions::a_failed_batch_takes_its_commit_with_it),
     ("another state is a conflict", transactions::another_state_is_a_conflict),
     ("a rollback forgets", transactions::a_rollback_forgets),
 ];

@@ -5,6 +5,7 @@
 //! store. When the store fails it answers that nothing was done, and goes on; when the store keeps failing, or can't be
 //! read any more, the thread ends and with it the process.
 
+use std::collections::VecDeque;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, PoisonError};
 
@@ -88,6 +89,8 @@ impl Group {
 pub(super) struct Writer<S: Store> {
     node: Node<S>,
     jobs: mpsc::Receiver<Job>,
+    /// Jobs that were taken from the queue and have not been run, oldest first.
+    taken: VecDeque<Job>,
     limits: Limits,
     shared: Arc<Shared>,
     directory: Arc<Directory>,
@@ -96,13 +99,13 @@ pub(super) struct Writer<S: Store> {
 impl<S: Store> Writer<S> {
     pub(super) fn new(node: Node<S>, jobs: mpsc::Receiver<Job>, limits: Limits, shared: Arc<Shared>) -> Self {
         let directory = shared.directory();
-        Self { node, jobs, limits, shared, directory }
+        Self { node, jobs, taken: VecDeque::new(), limits, shared, directory }
     }
 
     /// Works until nobody can ask any more.
     pub(super) fn run(mut self) -> Result<(), Halt> {
         let mut lost = 0;
-        while let Some(first) = self.jobs.blocking_recv() {
+        while let Some(first) = self.taken.pop_front().or_else(|| self.jobs.blocking_recv()) {
             let group = self.run_group(first);
             let Err(fault) = self.node.commit() else {
                 lost = 0;
@@ -136,14 +139,33 @@ impl<S: Store> Writer<S> {
     fn run_group(&mut self, first: Job) -> Group {
         let begun = Instant::now();
         let mut group = Group::default();
-        let mut next = Some(first);
-        while let Some(job) = next {
+        self.taken.push_front(first);
+        loop {
+            self.take_waiting();
+            let Some(job) = self.taken.pop_front() else { return group };
             self.run_job(job, &mut group);
             // New house rules weigh everything after them: they end their group.
-            let full = group.held.len() >= self.limits.group || begun.elapsed() >= self.limits.group_time || group.rules.is_some();
-            next = if full { None } else { self.jobs.try_recv().ok() };
+            if group.held.len() >= self.limits.group || begun.elapsed() >= self.limits.group_time || group.rules.is_some() {
+                return group;
+            }
         }
-        group
+    }
+
+    /// Takes the jobs that wait, once those taken before are run, and has the store fetch what their commands will ask.
+    fn take_waiting(&mut self) {
+        if self.taken.len() > 1 {
+            return;
+        }
+        let before = self.taken.len();
+        while self.taken.len() < self.limits.group
+            && let Ok(job) = self.jobs.try_recv()
+        {
+            self.taken.push_back(job);
+        }
+        if self.taken.len() > before {
+            let commands = self.taken.iter().filter_map(|job| if let Job::Execute { command, .. } = job { Some(command.as_ref()) } else { None });
+            self.node.look_ahead(commands);
+        }
     }
 
     fn run_job(&mut self, job: Job, group: &mut Group) {

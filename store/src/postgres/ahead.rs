@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use format::{OrgId, RecordId, RecordNumber};
 use node::ports::{Next, StoreResult};
-use node::rows::{Batch, Change, ContentRow, HoldingRow, RecordRow};
+use node::rows::{Batch, Change, ContentRow, HoldingRow, RecordRow, Stage};
 
 use super::read;
 use super::row::Value;
@@ -34,25 +34,25 @@ impl Ahead {
     pub(super) fn fetch(&self, wire: &Wire, next: &Next<'_>) -> StoreResult<()> {
         let mut answers = self.0.borrow_mut();
         match next {
+            Next::Named(ids) => answers.records.extend(records(wire, ids.iter())?),
             Next::Leaving(ids) => {
                 let mut contents = read::contents_of(wire, &blobs(ids.iter()))?;
-                answers.records = absent(ids.iter());
-                answers.records.extend(read::records_of(wire, &blobs(ids.iter()))?.into_iter().map(|row| (row.id, Some(row))));
-                answers.contents = ids.iter().map(|id| (*id, contents.remove(id))).collect();
-                answers.holdings = holdings(wire, ids)?;
+                answers.contents.extend(ids.iter().map(|id| (*id, contents.remove(id))));
+                answers.records.extend(records(wire, ids.iter())?);
+                answers.holdings.extend(holdings(wire, ids)?);
             }
-            Next::Confirmed(ids) => answers.holdings = holdings(wire, ids)?,
+            Next::Confirmed(ids) => answers.holdings.extend(holdings(wire, ids)?),
             Next::Arriving(named) => {
                 let ids = || named.iter().map(|(id, _)| id);
-                answers.records = absent(ids());
-                answers.records.extend(read::records_of(wire, &blobs(ids()))?.into_iter().map(|row| (row.id, Some(row))));
-                answers.tombstones = ids().map(|id| (*id, None)).collect();
+                answers.records.extend(records(wire, ids())?);
+                answers.tombstones.extend(ids().map(|id| (*id, None)));
                 answers.tombstones.extend(read::tombstones_of(wire, &blobs(ids()))?.into_iter().map(|(id, org)| (id, Some(org))));
-                answers.versions = named.iter().map(|(_, number)| (number.clone(), Vec::new())).collect();
+                let mut versions: HashMap<RecordNumber, Vec<RecordRow>> = named.iter().map(|(_, number)| (number.clone(), Vec::new())).collect();
                 let numbers = Value::Texts(named.iter().map(|(_, number)| Some(number.as_str().into())).collect());
                 for row in read::versions_of(wire, &numbers)? {
-                    answers.versions.entry(row.number.clone()).or_default().push(row);
+                    versions.entry(row.number.clone()).or_default().push(row);
                 }
+                answers.versions.extend(versions);
             }
         }
         Ok(())
@@ -91,6 +91,15 @@ impl Ahead {
                 }
                 Change::Holding(row) => _ = answers.holdings.remove(&row.record),
                 Change::Tombstone(id, _) => _ = answers.tombstones.remove(id),
+                // Its id stands, and its content is another change.
+                Change::Record(row) if row.stage >= Stage::Released => {
+                    answers.records.remove(&row.id);
+                    answers.versions.remove(&row.number);
+                }
+                Change::Signatures(id, _) => {
+                    answers.records.remove(id);
+                    answers.versions.retain(|_, rows| rows.iter().all(|row| row.id != *id));
+                }
                 Change::Record(_) | Change::Content(..) | Change::DiscardDraft(..) | Change::DestroyContent(_) => *answers = Answers::default(),
                 _ => {}
             }
@@ -110,10 +119,12 @@ fn holdings(wire: &Wire, ids: &[RecordId]) -> StoreResult<HashMap<RecordId, Vec<
     Ok(holdings)
 }
 
-fn absent<'a>(ids: impl Iterator<Item = &'a RecordId>) -> HashMap<RecordId, Option<RecordRow>> {
-    ids.map(|id| (*id, None)).collect()
+fn records<'a>(wire: &Wire, ids: impl Iterator<Item = &'a RecordId> + Clone) -> StoreResult<HashMap<RecordId, Option<RecordRow>>> {
+    let mut records: HashMap<RecordId, Option<RecordRow>> = ids.clone().map(|id| (*id, None)).collect();
+    records.extend(read::records_of(wire, &blobs(ids))?.into_iter().map(|row| (row.id, Some(row))));
+    Ok(records)
 }
 
 fn blobs<'a>(ids: impl Iterator<Item = &'a RecordId>) -> Value<'a> {
-    Value::Blobs(ids.map(|id| Some(id.0.as_bytes().as_slice())).collect())
+    Value::Blobs(ids.map(|id| Some(id.0.as_bytes().as_slice().into())).collect())
 }

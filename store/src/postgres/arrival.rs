@@ -8,11 +8,12 @@ use rusqlite::Row;
 use rusqlite::types::ValueRef;
 
 use super::ahead::Ahead;
+use super::behind::Behind;
 use super::open::OpenError;
 use super::road::{Database, Road};
 use super::row::Value;
 use super::wire::{Step, Wire};
-use super::{Postgres, Writer, read, schema, write};
+use super::{Postgres, Writer, read, schema, statements};
 use crate::stored::corrupt;
 
 /// What a column holds, in both stores.
@@ -86,7 +87,7 @@ impl Column {
                 self.blobs.push(Some(bytes.to_vec()));
                 return Ok(bytes.len());
             }
-            (Kind::Targets, ValueRef::Blob(header)) => self.texts.push(write::targets(header)),
+            (Kind::Targets, ValueRef::Blob(header)) => self.texts.push(statements::targets(header)),
             (kind, _) => return Err(corrupt("column", format!("it does not hold what is called {kind:?}"))),
         }
         Ok(8)
@@ -97,7 +98,7 @@ impl Column {
             Kind::Integer => Value::Integers(self.integers.clone()),
             Kind::Flag => Value::Flags(self.flags.clone()),
             Kind::Text | Kind::Targets => Value::Texts(self.texts.iter().map(|text| text.as_deref().map(Into::into)).collect()),
-            Kind::Bytes => Value::Blobs(self.blobs.iter().map(|bytes| bytes.as_deref()).collect()),
+            Kind::Bytes => Value::Blobs(self.blobs.iter().map(|bytes| bytes.as_deref().map(Into::into)).collect()),
         }
     }
 }
@@ -107,7 +108,7 @@ impl Postgres {
     pub(crate) fn open_half(database: &Database) -> Result<Self, OpenError> {
         let wire = Wire::open(Road::new(database)?)?;
         schema::migrate(&wire)?;
-        Ok(Self { wire, ahead: Ahead::default(), access: Writer::default() })
+        Ok(Self { wire, ahead: Ahead::default(), behind: Behind::default(), access: Writer::default() })
     }
 
     /// The mark of a move that was begun into this database and not finished.

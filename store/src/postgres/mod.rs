@@ -7,6 +7,7 @@
 
 mod ahead;
 mod arrival;
+mod behind;
 mod checks;
 mod fellows;
 mod open;
@@ -14,6 +15,7 @@ mod read;
 mod road;
 mod row;
 mod schema;
+mod statements;
 mod turn;
 mod wire;
 mod write;
@@ -31,6 +33,7 @@ pub use open::OpenError;
 pub use road::Database;
 
 use ahead::Ahead;
+use behind::Behind;
 use wire::Wire;
 
 /// Begins a turn: a transaction with the one lock under which a process decides ("Samv", 0). What follows sees every
@@ -45,6 +48,7 @@ const SCRUB: Duration = Duration::from_secs(10);
 pub struct Postgres<Access = Writer> {
     wire: Wire,
     ahead: Ahead,
+    behind: Behind,
     access: Access,
 }
 
@@ -61,8 +65,6 @@ pub struct Writer {
     /// Number of ledger entries, with those not committed yet; meaningful in a turn.
     size: u64,
     turn: Turn,
-    /// The turn has a savepoint, left by the batch before.
-    saved: bool,
     /// The last turn whose changes this process knows; none when it must read everything again.
     known: Option<turn::Known>,
     /// What this turn will have others know.
@@ -77,8 +79,6 @@ enum Turn {
     None,
     /// It is; batches may wait for their commit.
     Held,
-    /// A batch failed, and the caller has yet to take note.
-    Lost,
 }
 
 /// Whether content was destroyed, by this process or perhaps by one before it, and its key may still be in a file.
@@ -90,9 +90,9 @@ struct Scrub {
 
 impl Store for Postgres {
     fn take_turn(&mut self) -> StoreResult<News> {
+        self.behind.check()?;
         match self.access.turn {
             Turn::Held => Ok(News::Nothing),
-            Turn::Lost => Err(lost()),
             Turn::None => self.begin(),
         }
     }
@@ -102,46 +102,32 @@ impl Store for Postgres {
         if self.access.turn == Turn::None && !matches!(self.take_turn()?, News::Nothing) {
             self.access.news.unheard = true;
         }
-        if self.access.turn == Turn::Lost {
-            return Err(lost());
-        }
+        self.behind.check()?;
         if batch.expected != self.access.size {
             return Err(StoreError::Conflict { expected: batch.expected, actual: self.access.size });
         }
-        let steps = write::steps(batch, self.access.saved)?;
+        write::check(batch)?;
         self.ahead.forget(batch);
-        let sent = self.wire.carry_out(&steps);
-        sent.inspect_err(|error| self.after_failed_act(error))?;
-        self.access.saved = true;
         self.access.size = batch.expected + u64::try_from(batch.entries.len()).unwrap_or_default();
         self.access.news.note(batch);
-        Ok(())
+        if self.behind.wait(batch) { self.behind.catch_up(&self.wire) } else { Ok(()) }
     }
 
     fn commit(&mut self) -> StoreResult<()> {
-        match self.access.turn {
-            Turn::None => {
-                self.scrub();
-                Ok(())
-            }
-            Turn::Lost => {
-                self.forget();
-                Err(StoreError::Failed("nothing was committed, for an earlier act failed".to_owned()))
-            }
-            Turn::Held => {
-                let ended = self.end_turn();
-                if ended.is_err() {
-                    self.forget();
-                } else {
-                    self.ahead.clear();
-                    self.access.turn = Turn::None;
-                    self.access.saved = false;
-                    self.wire.hold(false);
-                    self.scrub();
-                }
-                ended
-            }
+        if self.access.turn == Turn::None {
+            self.scrub();
+            return Ok(());
         }
+        let ended = self.behind.catch_up(&self.wire).and_then(|()| self.end_turn());
+        if ended.is_err() {
+            self.forget();
+        } else {
+            self.ahead.clear();
+            self.access.turn = Turn::None;
+            self.wire.hold(false);
+            self.scrub();
+        }
+        ended
     }
 
     fn rollback(&mut self) -> StoreResult<()> {
@@ -150,18 +136,15 @@ impl Store for Postgres {
     }
 }
 
-impl Postgres {
-    /// Undoes what a failed batch left. If the server cannot, it has given up the turn as a whole.
-    fn after_failed_act(&mut self, error: &StoreError) {
-        self.ahead.clear();
-        let undone = !matches!(error, StoreError::Away(_)) && self.wire.run("ROLLBACK TO act").is_ok();
-        if undone {
-            self.access.saved = true;
-        } else {
-            self.access.turn = Turn::Lost;
-        }
+impl<Access> Postgres<Access> {
+    /// The connection, once the server knows of everything that was appended.
+    fn wire(&self) -> StoreResult<&Wire> {
+        self.behind.catch_up(&self.wire)?;
+        Ok(&self.wire)
     }
+}
 
+impl Postgres {
     /// Goes back to the last commit, and lets others have their turn.
     fn forget(&mut self) {
         if self.access.turn != Turn::None && self.wire.run("ROLLBACK").is_err() {
@@ -170,8 +153,8 @@ impl Postgres {
         }
         self.wire.hold(false);
         self.ahead.clear();
+        self.behind.clear();
         self.access.turn = Turn::None;
-        self.access.saved = false;
         self.access.news = turn::Written::default();
         self.access.known = None;
     }
@@ -192,8 +175,4 @@ impl Postgres {
             Err(error) => tracing::warn!(%error, "destroyed keys stay in the database's files until a later commit"),
         }
     }
-}
-
-fn lost() -> StoreError {
-    StoreError::Failed("an earlier act failed, and was not rolled back".to_owned())
 }

@@ -8,6 +8,7 @@ use std::io;
 use node::ports::{Reader as _, StoreError, StoreResult};
 
 use super::ahead::Ahead;
+use super::behind::Behind;
 use super::checks::Unsafe;
 use super::road::Database;
 use super::{Postgres, PostgresReader, ReadOnly, Scrub, Turn, Writer};
@@ -97,12 +98,12 @@ impl Postgres {
     /// # Errors
     /// The server cannot be reached or relied on any more.
     pub fn reader(&self) -> StoreResult<PostgresReader> {
-        Ok(Postgres { wire: self.wire.another()?, ahead: Ahead::default(), access: ReadOnly(()) })
+        Ok(Postgres { wire: self.wire.another()?, ahead: Ahead::default(), behind: Behind::default(), access: ReadOnly(()) })
     }
 }
 
 impl Default for Writer {
     fn default() -> Self {
-        Self { size: 0, turn: Turn::None, saved: false, known: None, news: super::turn::Written::default(), scrub: Scrub { due: true, last: None } }
+        Self { size: 0, turn: Turn::None, known: None, news: super::turn::Written::default(), scrub: Scrub { due: true, last: None } }
     }
 }

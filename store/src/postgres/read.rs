@@ -24,18 +24,19 @@ use crate::stored::{self, Code, OutgoingColumns, corrupt, integer};
 
 impl<Access: Send> Reader for Postgres<Access> {
     fn opening(&self) -> StoreResult<Opening> {
-        self.wire.in_one_state(|| opening(&self.wire))
+        let wire = self.wire()?;
+        wire.in_one_state(|| opening(wire))
     }
 
     fn look_ahead(&self, next: &Next<'_>) -> StoreResult<()> {
-        if self.wire.is_held() { self.ahead.fetch(&self.wire, next) } else { Ok(()) }
+        if self.wire.is_held() { self.ahead.fetch(self.wire()?, next) } else { Ok(()) }
     }
 
     fn record(&self, id: &RecordId) -> StoreResult<Option<RecordRow>> {
         if let Some(known) = self.ahead.record(id) {
             return Ok(known);
         }
-        self.wire.first("SELECT * FROM whole_record WHERE id = $1", &[id.into()], record)
+        self.wire()?.first("SELECT * FROM whole_record WHERE id = $1", &[id.into()], record)
     }
 
     fn record_by_number(&self, number: &RecordNumber, version: Option<u32>) -> StoreResult<Option<RecordRow>> {
@@ -46,9 +47,9 @@ impl<Access: Send> Reader for Postgres<Access> {
         let by_number = number.as_str().into();
         match version {
             Some(version) => {
-                self.wire.first("SELECT * FROM whole_record WHERE number = $1 AND version = $2 ORDER BY seq LIMIT 1", &[by_number, version.into()], record)
+                self.wire()?.first("SELECT * FROM whole_record WHERE number = $1 AND version = $2 ORDER BY seq LIMIT 1", &[by_number, version.into()], record)
             }
-            None => self.wire.first("SELECT * FROM whole_record WHERE number = $1 ORDER BY version DESC, seq LIMIT 1", &[by_number], record),
+            None => self.wire()?.first("SELECT * FROM whole_record WHERE number = $1 ORDER BY version DESC, seq LIMIT 1", &[by_number], record),
         }
     }
 
@@ -61,7 +62,7 @@ impl<Access: Send> Reader for Postgres<Access> {
             query.originator.as_ref().map(OrgId::as_str).into(),
             query.flagged.into(),
         ];
-        self.wire.all(Path::of(query).sql(), &values, |columns| {
+        self.wire()?.all(Path::of(query).sql(), &values, |columns| {
             let place = columns.number()?;
             Ok((place, record_after_seq(columns)?))
         })
@@ -71,18 +72,22 @@ impl<Access: Send> Reader for Postgres<Access> {
         if let Some(known) = self.ahead.versions(number) {
             return Ok(known);
         }
-        self.wire.all("SELECT * FROM whole_record WHERE number = $1 ORDER BY version, seq", &[number.as_str().into()], record)
+        self.wire()?.all("SELECT * FROM whole_record WHERE number = $1 ORDER BY version, seq", &[number.as_str().into()], record)
     }
 
     fn linking_to(&self, id: &RecordId) -> StoreResult<Vec<RecordRow>> {
-        self.wire.all("SELECT * FROM whole_record WHERE seq IN (SELECT seq FROM record WHERE targets @> ARRAY[$1::bytea]) ORDER BY seq", &[id.into()], record)
+        self.wire()?.all(
+            "SELECT * FROM whole_record WHERE seq IN (SELECT seq FROM record WHERE targets @> ARRAY[$1::bytea]) ORDER BY seq",
+            &[id.into()],
+            record,
+        )
     }
 
     fn tombstone(&self, id: &RecordId) -> StoreResult<Option<OrgId>> {
         if let Some(known) = self.ahead.tombstone(id) {
             return Ok(known);
         }
-        self.wire.first("SELECT org FROM tombstone WHERE id = $1", &[id.into()], |columns| columns.parsed())
+        self.wire()?.first("SELECT org FROM tombstone WHERE id = $1", &[id.into()], |columns| columns.parsed())
     }
 
     fn content(&self, id: &RecordId) -> StoreResult<Option<ContentRow>> {
@@ -90,13 +95,13 @@ impl<Access: Send> Reader for Postgres<Access> {
             return Ok(known);
         }
         let sql = "SELECT wrapped, ciphertext FROM record JOIN content_key ON content_key.record = seq JOIN header ON header.record = seq WHERE id = $1";
-        self.wire.first(sql, &[id.into()], |columns| Ok(ContentRow { wrapped_key: columns.vec()?, ciphertext: columns.vec()? }))
+        self.wire()?.first(sql, &[id.into()], |columns| Ok(ContentRow { wrapped_key: columns.vec()?, ciphertext: columns.vec()? }))
     }
 
     fn piece(&self, record: &(RecordNumber, u32), attachment: u32, index: u64) -> StoreResult<Option<PieceRow>> {
         let sql = "SELECT leaf, ciphertext FROM piece
                    WHERE record = (SELECT seq FROM record WHERE number = $1 AND version = $2 ORDER BY seq LIMIT 1) AND attachment = $3 AND place = $4";
-        self.wire.first(sql, &[record.0.as_str().into(), record.1.into(), attachment.into(), integer(index)?.into()], |columns| {
+        self.wire()?.first(sql, &[record.0.as_str().into(), record.1.into(), attachment.into(), integer(index)?.into()], |columns| {
             Ok(PieceRow { record: record.clone(), attachment, index, leaf: columns.array()?, ciphertext: columns.vec()? })
         })
     }
@@ -105,7 +110,7 @@ impl<Access: Send> Reader for Postgres<Access> {
         let sql = "SELECT place, leaf FROM piece
                    WHERE record = (SELECT seq FROM record WHERE number = $1 AND version = $2 ORDER BY seq LIMIT 1) AND attachment = $3";
         let values = [record.0.as_str().into(), record.1.into(), attachment.into()];
-        Ok(self.wire.all(sql, &values, |columns| Ok((columns.number()?, columns.array()?)))?.into_iter().collect())
+        Ok(self.wire()?.all(sql, &values, |columns| Ok((columns.number()?, columns.array()?)))?.into_iter().collect())
     }
 
     fn holdings(&self, id: &RecordId) -> StoreResult<Vec<HoldingRow>> {
@@ -114,43 +119,43 @@ impl<Access: Send> Reader for Postgres<Access> {
         }
         let sql = "SELECT holder, via, state, sequence, evidence, reasons, since FROM holding
                    WHERE record = (SELECT seq FROM record WHERE id = $1) ORDER BY holder, via";
-        self.wire.all(sql, &[id.into()], |columns| holding(*id, columns))
+        self.wire()?.all(sql, &[id.into()], |columns| holding(*id, columns))
     }
 
     fn outgoing(&self, peer: &OrgId, limit: usize) -> StoreResult<Vec<OutgoingRow>> {
         let sql = "SELECT position, what, subject, attachment, next, item FROM outgoing WHERE peer = $1 ORDER BY position LIMIT $2";
-        self.wire.all(sql, &[peer.into(), capped(limit)], |columns| Ok(OutgoingRow { position: columns.number()?, what: outgoing(columns)? }))
+        self.wire()?.all(sql, &[peer.into(), capped(limit)], |columns| Ok(OutgoingRow { position: columns.number()?, what: outgoing(columns)? }))
     }
 
     fn outgoing_count(&self, peer: &OrgId) -> StoreResult<u64> {
-        count(&self.wire, "SELECT count(*) FROM outgoing WHERE peer = $1", &[peer.into()])
+        count(self.wire()?, "SELECT count(*) FROM outgoing WHERE peer = $1", &[peer.into()])
     }
 
     fn parcel(&self, peer: &OrgId, sequence: u64) -> StoreResult<Option<ParcelRow>> {
         let sql = "SELECT header, digest, items FROM parcel WHERE peer = $1 AND sequence = $2";
-        self.wire.first(sql, &[peer.into(), integer(sequence)?.into()], |columns| {
+        self.wire()?.first(sql, &[peer.into(), integer(sequence)?.into()], |columns| {
             Ok(ParcelRow { peer: peer.clone(), sequence, header: columns.vec()?, digest: columns.digest()?, items: stored::read_items(columns.text()?)? })
         })
     }
 
     fn statement(&self, kind: StatementKind, key: &Digest) -> StoreResult<Option<StatementRow>> {
         let sql = "SELECT kind, key, org, about, bytes, at FROM statement WHERE key = $1 AND kind = $2";
-        self.wire.first(sql, &[key.into(), kind.code().into()], statement)
+        self.wire()?.first(sql, &[key.into(), kind.code().into()], statement)
     }
 
     fn statements_about(&self, kind: StatementKind, about: &Digest) -> StoreResult<Vec<StatementRow>> {
         let sql = "SELECT kind, key, org, about, bytes, at FROM statement WHERE about = $1 AND kind = $2 ORDER BY seq";
-        self.wire.all(sql, &[about.into(), kind.code().into()], statement)
+        self.wire()?.all(sql, &[about.into(), kind.code().into()], statement)
     }
 
     fn due(&self, now: Timestamp, limit: usize) -> StoreResult<Vec<RecordId>> {
         let sql = "SELECT id FROM record WHERE content AND retain_until <= $1 ORDER BY retain_until, seq LIMIT $2";
-        self.wire.all(sql, &[now.as_ms().into(), capped(limit)], |columns| columns.digest().map(RecordId))
+        self.wire()?.all(sql, &[now.as_ms().into(), capped(limit)], |columns| columns.digest().map(RecordId))
     }
 
     fn entries(&self, from: u64, limit: usize) -> StoreResult<Vec<EntryRow>> {
         let sql = "SELECT place, leaf, salt, json, what, record, at FROM entry WHERE place >= $1 ORDER BY place LIMIT $2";
-        self.wire.all(sql, &[integer(from)?.into(), capped(limit)], entry)
+        self.wire()?.all(sql, &[integer(from)?.into(), capped(limit)], entry)
     }
 
     fn entries_about(&self, id: &RecordId) -> StoreResult<Vec<EntryRow>> {
@@ -158,15 +163,17 @@ impl<Access: Send> Reader for Postgres<Access> {
                    UNION ALL
                    (SELECT place, leaf, salt, json, what, record, at FROM entry WHERE about IS NULL AND record = $1 ORDER BY place LIMIT $2)
                    ORDER BY place LIMIT $2";
-        self.wire.all(sql, &[id.into(), capped(MAX_PAGE)], entry)
+        self.wire()?.all(sql, &[id.into(), capped(MAX_PAGE)], entry)
     }
 
     fn subtree(&self, level: u8, index: u64) -> StoreResult<Hash> {
         let place = integer(index)?.into();
         let hash = match level {
-            0 => self.wire.first("SELECT leaf FROM entry WHERE place = $1", &[place], |columns| columns.array())?,
+            0 => self.wire()?.first("SELECT leaf FROM entry WHERE place = $1", &[place], |columns| columns.array())?,
             _ if !level.is_multiple_of(4) => return Err(StoreError::Failed(format!("subtrees of level {level} are not kept"))),
-            _ => self.wire.first("SELECT hash FROM subtree WHERE level = $1 AND place = $2", &[u32::from(level).into(), place], |columns| columns.array())?,
+            _ => {
+                self.wire()?.first("SELECT hash FROM subtree WHERE level = $1 AND place = $2", &[u32::from(level).into(), place], |columns| columns.array())?
+            }
         };
         hash.ok_or_else(|| corrupt("ledger", format!("its subtree {index} of level {level} is not there")))
     }
@@ -176,29 +183,35 @@ impl<Access: Send> Reader for Postgres<Access> {
         if id.contains('\0') {
             return Ok(None);
         }
-        self.wire.first("SELECT id, name, roles, active, password FROM member WHERE id = $1", &[id.into()], member)
+        self.wire()?.first("SELECT id, name, roles, active, password FROM member WHERE id = $1", &[id.into()], member)
     }
 
     fn members(&self) -> StoreResult<Vec<MemberRow>> {
-        self.wire.all("SELECT id, name, roles, active, password FROM member ORDER BY id", &[], member)
+        self.wire()?.all("SELECT id, name, roles, active, password FROM member ORDER BY id", &[], member)
     }
 
     fn credential(&self, hash: &Digest) -> StoreResult<Option<CredentialRow>> {
         let sql = "SELECT hash, member, label, token, created, expires FROM credential WHERE hash = $1";
-        self.wire.first(sql, &[hash.into()], credential)
+        self.wire()?.first(sql, &[hash.into()], credential)
+    }
+
+    fn whose(&self, hash: &Digest) -> StoreResult<Option<(CredentialRow, MemberRow)>> {
+        let sql =
+            "SELECT hash, member, label, token, created, expires, id, name, roles, active, password FROM credential JOIN member ON id = member WHERE hash = $1";
+        self.wire()?.first(sql, &[hash.into()], |columns| Ok((credential(columns)?, member(columns)?)))
     }
 
     fn credentials(&self, member: &str) -> StoreResult<Vec<CredentialRow>> {
         let sql = "SELECT hash, member, label, token, created, expires FROM credential WHERE member = $1 ORDER BY created DESC, seq DESC";
-        self.wire.all(sql, &[member.into()], credential)
+        self.wire()?.all(sql, &[member.into()], credential)
     }
 
     fn counts(&self) -> StoreResult<Counts> {
         Ok(Counts {
-            records: count(&self.wire, "SELECT count(*) FROM record", &[])?,
-            entries: count(&self.wire, "SELECT coalesce(max(place) + 1, 0) FROM entry", &[])?,
-            outgoing: count(&self.wire, "SELECT count(*) FROM outgoing", &[])?,
-            parcels: count(&self.wire, "SELECT count(*) FROM parcel", &[])?,
+            records: count(self.wire()?, "SELECT count(*) FROM record", &[])?,
+            entries: count(self.wire()?, "SELECT coalesce(max(place) + 1, 0) FROM entry", &[])?,
+            outgoing: count(self.wire()?, "SELECT count(*) FROM outgoing", &[])?,
+            parcels: count(self.wire()?, "SELECT count(*) FROM parcel", &[])?,
         })
     }
 }

@@ -52,11 +52,11 @@ pub(super) enum Value<'a> {
     Integer(Option<i64>),
     Flag(bool),
     Text(Option<Cow<'a, str>>),
-    Bytes(Option<&'a [u8]>),
+    Bytes(Option<Cow<'a, [u8]>>),
     Integers(Vec<Option<i64>>),
     Flags(Vec<bool>),
     Texts(Vec<Option<Cow<'a, str>>>),
-    Blobs(Vec<Option<&'a [u8]>>),
+    Blobs(Vec<Option<Cow<'a, [u8]>>>),
 }
 
 impl Value<'_> {
@@ -124,13 +124,13 @@ impl<'a> From<&'a OrgId> for Value<'a> {
 
 impl<'a> From<&'a [u8]> for Value<'a> {
     fn from(value: &'a [u8]) -> Self {
-        Self::Bytes(Some(value))
+        Self::Bytes(Some(value.into()))
     }
 }
 
 impl<'a> From<Option<&'a [u8]>> for Value<'a> {
     fn from(value: Option<&'a [u8]>) -> Self {
-        Self::Bytes(value)
+        Self::Bytes(value.map(Into::into))
     }
 }
 

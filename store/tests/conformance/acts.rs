@@ -2,7 +2,7 @@
 
 use format::RecordId;
 use format::merkle::{Frontier, leaf_hash};
-use node::ports::{Reader, Store, StoreResult};
+use node::ports::{Reader, Store, StoreError};
 use node::rows::{Batch, Change, EntryRow};
 
 use super::rows::{digest, time};
@@ -45,21 +45,29 @@ impl Desk {
         self.frontier = after;
     }
 
-    /// Tries an act that one entry about `record` tells of.
-    pub(crate) fn attempt(&mut self, record: Option<RecordId>, changes: Vec<Change>) -> StoreResult<()> {
-        let (batch, frontier) = self.batch(&[record], changes);
-        self.store.append(&batch)?;
-        self.frontier = frontier;
-        Ok(())
-    }
-
     /// An act that one entry about no record tells of.
     pub(crate) fn act(&mut self, changes: Vec<Change>) {
-        self.attempt(None, changes).unwrap();
+        let (batch, frontier) = self.batch(&[None], changes);
+        self.append(&batch, frontier);
     }
 
     pub(crate) fn act_about(&mut self, record: RecordId, changes: Vec<Change>) {
-        self.attempt(Some(record), changes).unwrap();
+        let (batch, frontier) = self.batch(&[Some(record)], changes);
+        self.append(&batch, frontier);
+    }
+
+    /// Tries an act that cannot be kept, after a commit. That is told at the latest by the next question.
+    pub(crate) fn fails(&mut self, changes: Vec<Change>) {
+        self.commit();
+        let (batch, _) = self.batch(&[None], changes);
+        self.is_refused(&batch);
+    }
+
+    /// Tries a batch that cannot be kept, and goes back to the last commit.
+    pub(crate) fn is_refused(&mut self, batch: &Batch) {
+        let told = self.store.append(batch).and_then(|()| self.store.counts().map(drop));
+        assert!(matches!(told, Err(StoreError::Failed(_))), "{told:?}");
+        self.store.rollback().unwrap();
     }
 
     pub(crate) fn commit(&mut self) {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use format::parcel::{ItemKind, ItemRef};
 use format::record::Kind;
 use format::{RecordId, Timestamp};
-use node::ports::{RecordQuery, StoreError};
+use node::ports::RecordQuery;
 use node::rows::{
     Change, Condition, HoldingState, Outgoing, OutgoingRow, ParcelItem, ParcelRow, PeerRow, RecordRow, RecoveryRow, SeenCheckpoint, Stage, StatementKind,
     Suspicion,
@@ -18,11 +18,6 @@ use super::rows::{
     statement, time,
 };
 use crate::Place;
-
-fn fails(desk: &mut Desk, change: Change) {
-    let tried = desk.attempt(None, vec![change]);
-    assert!(matches!(tried, Err(StoreError::Failed(_))), "{tried:?}");
-}
 
 pub(crate) fn an_empty_store_is_empty(place: &dyn Place) {
     let store = place.open();
@@ -80,10 +75,10 @@ pub(crate) fn records_come_back(place: &dyn Place) {
     }
     assert_eq!(desk.read().record(&id(4711)).unwrap(), None);
     // One id, and one number and version of one originator, are there once.
-    fails(&mut desk, new(&RecordRow { number: number(99), ..record(1) }, None));
+    desk.fails(vec![new(&RecordRow { number: number(99), ..record(1) }, None)]);
     let mut other = record(1);
     rewrite(&mut other, header(98, ""));
-    fails(&mut desk, new(&other, None));
+    desk.fails(vec![new(&other, None)]);
 }
 
 pub(crate) fn a_replaced_record_keeps_its_content(place: &dyn Place) {
@@ -110,9 +105,9 @@ pub(crate) fn a_replaced_record_keeps_its_content(place: &dyn Place) {
     desk.act_about(row.id, vec![replaced(&row)]);
     assert_eq!(desk.read().record(&row.id).unwrap().unwrap(), row);
 
-    fails(&mut desk, replaced(&RecordRow { version: 2, ..row.clone() }));
-    fails(&mut desk, replaced(&RecordRow { originator: org("dk-pet"), ..row.clone() }));
-    fails(&mut desk, replaced(&record(2)));
+    desk.fails(vec![replaced(&RecordRow { version: 2, ..row.clone() })]);
+    desk.fails(vec![replaced(&RecordRow { originator: org("dk-pet"), ..row.clone() })]);
+    desk.fails(vec![replaced(&record(2))]);
 }
 
 pub(crate) fn a_draft_is_found_under_its_new_id(place: &dyn Place) {
@@ -152,7 +147,7 @@ pub(crate) fn a_draft_is_found_under_its_new_id(place: &dyn Place) {
     desk.commit();
     assert_eq!(desk.read().content(&bare.id).unwrap().unwrap(), content(3));
     assert_eq!(desk.read().content(&row.id).unwrap().unwrap(), longer);
-    fails(&mut desk, Change::Content(first, content(1)));
+    desk.fails(vec![Change::Content(first, content(1))]);
 
     // A link that is edited away is gone, and within one act an old id is gone as soon as there is a new one.
     let old = row.id;
@@ -162,7 +157,7 @@ pub(crate) fn a_draft_is_found_under_its_new_id(place: &dyn Place) {
     let (before, named) = (row.id, content(6));
     rewrite(&mut row, header(6, ""));
     let stale = vec![Change::Content(before, named.clone()), replaced(&row), Change::Content(before, named)];
-    assert!(matches!(desk.attempt(None, stale), Err(StoreError::Failed(_))));
+    desk.fails(stale);
     assert_eq!(desk.read().record(&old).unwrap(), None);
 }
 
@@ -181,7 +176,7 @@ pub(crate) fn a_discarded_draft_leaves_its_entries(place: &dyn Place) {
     assert_eq!(desk.read().due(time(99_999_999), 9).unwrap(), [released.id]);
     assert_eq!(desk.read().entries_about(&row.id).unwrap().len(), 2);
     for (n, version) in [(1, 1), (2, 1), (2, 2), (3, 1)] {
-        fails(&mut desk, Change::DiscardDraft(number(n), version));
+        desk.fails(vec![Change::DiscardDraft(number(n), version)]);
     }
     // The number can be taken up again; nothing of the old draft comes with it.
     let again = draft(1);
@@ -210,9 +205,9 @@ pub(crate) fn destroyed_content_is_gone(place: &dyn Place) {
         desk.act_about(row.id, vec![Change::DestroyContent(row.id)]);
         desk.commit();
     }
-    fails(&mut desk, Change::DestroyContent(id(4711)));
+    desk.fails(vec![Change::DestroyContent(id(4711))]);
     // A piece that comes too late would stay for ever.
-    fails(&mut desk, Change::Piece(piece(&row, 0, 0, 100)));
+    desk.fails(vec![Change::Piece(piece(&row, 0, 0, 100))]);
 }
 
 pub(crate) fn pieces_come_back(place: &dyn Place) {
@@ -235,7 +230,7 @@ pub(crate) fn pieces_come_back(place: &dyn Place) {
     desk.act(vec![Change::Piece(again.clone())]);
     assert_eq!(desk.read().piece(&key, 0, 2).unwrap().unwrap(), again);
     assert_eq!(desk.read().piece_leaves(&key, 0).unwrap().len(), 2);
-    fails(&mut desk, Change::Piece(piece(&record(2), 0, 0, 10)));
+    desk.fails(vec![Change::Piece(piece(&record(2), 0, 0, 10))]);
 }
 
 pub(crate) fn the_first_tombstone_stands(place: &dyn Place) {
@@ -275,7 +270,7 @@ pub(crate) fn copies_are_kept_by_holder_and_way(place: &dyn Place) {
     assert_eq!(desk.read().holdings(&row.id).unwrap(), copies);
     assert_eq!(desk.read().holdings(&other.id).unwrap().len(), 1);
     assert_eq!(desk.read().holdings(&id(3)).unwrap(), []);
-    fails(&mut desk, Change::Holding(holding(id(3), "no-pst", "se-sapo", HoldingState::Sent)));
+    desk.fails(vec![Change::Holding(holding(id(3), "no-pst", "se-sapo", HoldingState::Sent))]);
 }
 
 pub(crate) fn queues_keep_their_order(place: &dyn Place) {
@@ -309,9 +304,9 @@ pub(crate) fn queues_keep_their_order(place: &dyn Place) {
     assert_eq!(desk.read().outgoing_count(&pet).unwrap(), 9);
     assert_eq!(desk.read().counts().unwrap().outgoing, 18);
 
-    fails(&mut desk, Change::Requeue(pst.clone(), rows[0].position, None));
-    fails(&mut desk, Change::Requeue(org("fi-supo"), rows[1].position, None));
-    fails(&mut desk, Change::Requeue(pst.clone(), 4711, Some(Outgoing::Record(id(1)))));
+    desk.fails(vec![Change::Requeue(pst.clone(), rows[0].position, None)]);
+    desk.fails(vec![Change::Requeue(org("fi-supo"), rows[1].position, None)]);
+    desk.fails(vec![Change::Requeue(pst.clone(), 4711, Some(Outgoing::Record(id(1))))]);
     desk.act(queue(&desk).iter().map(|row| Change::Requeue(pst.clone(), row.position, None)).collect());
     assert_eq!(desk.read().outgoing_count(&pst).unwrap(), 0);
 }
@@ -338,7 +333,7 @@ pub(crate) fn parcels_stay_until_they_have_receipts(place: &dyn Place) {
     let kept = |desk: &Desk| rows.iter().filter(|row| desk.read().parcel(&row.peer, row.sequence).unwrap().as_ref() == Some(row)).count();
     assert_eq!(kept(&desk), 4);
     // A second parcel with the same number would be a fork of this node's own making.
-    fails(&mut desk, Change::Parcel(parcel("no-pst", 2, &items)));
+    desk.fails(vec![Change::Parcel(parcel("no-pst", 2, &items))]);
     desk.act(vec![Change::ParcelsDone(org("no-pst"), 2)]);
     desk.commit();
     assert_eq!(kept(&desk), 2);
@@ -446,7 +441,7 @@ pub(crate) fn members_and_credentials_come_back(place: &dyn Place) {
     assert_eq!(desk.read().credentials("bo.b").unwrap(), []);
     assert_eq!(desk.read().credential(&digest(1)).unwrap(), None);
     assert_eq!(desk.read().credentials("cia-1").unwrap(), std::slice::from_ref(&last));
-    fails(&mut desk, Change::Credential(last));
+    desk.fails(vec![Change::Credential(last)]);
 }
 
 pub(crate) fn serials_and_house_rules_come_back(place: &dyn Place) {

@@ -41,30 +41,37 @@ pub(crate) fn writes_are_read_before_they_are_committed(place: &dyn Place) {
 
 pub(crate) fn a_failed_batch_leaves_nothing(place: &dyn Place) {
     let mut desk = Desk::new(place.open());
-    // As the first of a transaction: then there is nothing to commit.
-    assert!(matches!(desk.store.append(&failing(&desk, 0)), Err(StoreError::Failed(_))));
+    // As the first of a transaction.
+    let first = failing(&desk, 0);
+    desk.is_refused(&first);
     assert_eq!(picture(desk.read(), 2).0, 0);
-    desk.store.rollback().unwrap();
 
-    // After another: the one before stays.
     keep(&mut desk, 0);
-    let before = picture(desk.read(), 2);
-    assert!(matches!(desk.store.append(&failing(&desk, 1)), Err(StoreError::Failed(_))));
-    assert_eq!(picture(desk.read(), 2), before);
-    assert!(desk.read().opening().unwrap().serials.is_empty());
     desk.commit();
-    assert_eq!(picture(desk.read(), 2), before);
-
+    let before = picture(desk.read(), 2);
     // An entry out of its place, a number twice, and a number too large are no better.
     let mut gap = desk.batch(&[None], Vec::new()).0;
     gap.entries[0].index += 1;
     let twice = desk.batch(&[None], vec![new(&record(0), None)]).0;
     let large = desk.batch(&[None], vec![Change::Serial(2026, u64::MAX)]).0;
-    for bad in [gap, twice, large] {
-        assert!(matches!(desk.store.append(&bad), Err(StoreError::Failed(_))));
+    for bad in [failing(&desk, 1), gap, twice, large] {
+        desk.is_refused(&bad);
         assert_eq!(picture(desk.read(), 2), before);
-        desk.store.rollback().unwrap();
+        assert!(desk.read().opening().unwrap().serials.is_empty());
     }
+}
+
+pub(crate) fn a_failed_batch_takes_its_commit_with_it(place: &dyn Place) {
+    let mut desk = Desk::new(place.open());
+    keep(&mut desk, 0);
+    desk.commit();
+    let before = picture(desk.read(), 3);
+    let (batch, frontier) = desk.batch(&[None], vec![new(&record(1), None)]);
+    desk.append(&batch, frontier);
+    let told = desk.store.append(&failing(&desk, 2)).and_then(|()| desk.store.commit());
+    assert!(matches!(told, Err(StoreError::Failed(_))), "{told:?}");
+    desk.store.rollback().unwrap();
+    assert_eq!(picture(desk.read(), 3), before);
 }
 
 pub(crate) fn another_state_is_a_conflict(place: &dyn Place) {
