@@ -10,9 +10,10 @@ use std::collections::HashMap;
 use format::{OrgId, RecordId, RecordNumber};
 use node::ports::{Next, StoreResult};
 use node::rows::{Batch, Change, ContentRow, HoldingRow, RecordRow, Stage};
+use tokio_postgres::Row;
 
 use super::read;
-use super::row::Value;
+use super::row::Columns;
 use super::wire::Wire;
 
 /// Answers to questions that were not asked yet. What is known to be absent has one too.
@@ -34,25 +35,33 @@ impl Ahead {
     pub(super) fn fetch(&self, wire: &Wire, next: &Next<'_>) -> StoreResult<()> {
         let mut answers = self.0.borrow_mut();
         match next {
-            Next::Named(ids) => answers.records.extend(records(wire, ids.iter())?),
-            Next::Leaving(ids) => {
-                let mut contents = read::contents_of(wire, &blobs(ids.iter()))?;
-                answers.contents.extend(ids.iter().map(|id| (*id, contents.remove(id))));
-                answers.records.extend(records(wire, ids.iter())?);
-                answers.holdings.extend(holdings(wire, ids)?);
+            Next::Named(ids) => {
+                let [records] = wire.together([read::records_of(ids.iter())])?;
+                answers.add_records(ids.iter(), &records)?;
             }
-            Next::Confirmed(ids) => answers.holdings.extend(holdings(wire, ids)?),
+            Next::Leaving(ids) => {
+                let questions = [read::records_of(ids.iter()), read::contents_of(ids.iter()), read::holdings_of(ids.iter())];
+                let [records, contents, holdings] = wire.together(questions)?;
+                answers.add_records(ids.iter(), &records)?;
+                answers.contents.extend(ids.iter().map(|id| (*id, None)));
+                answers.contents.extend(each(&contents, read::content)?.into_iter().map(|(id, content)| (id, Some(content))));
+                answers.add_holdings(ids, &holdings)?;
+            }
+            Next::Confirmed(ids) => {
+                let [holdings] = wire.together([read::holdings_of(ids.iter())])?;
+                answers.add_holdings(ids, &holdings)?;
+            }
             Next::Arriving(named) => {
-                let ids = || named.iter().map(|(id, _)| id);
-                answers.records.extend(records(wire, ids())?);
+                let (ids, numbers) = (|| named.iter().map(|(id, _)| id), || named.iter().map(|(_, number)| number));
+                let questions = [read::records_of(ids()), read::tombstones_of(ids()), read::versions_of(numbers())];
+                let [records, tombstones, versions] = wire.together(questions)?;
+                answers.add_records(ids(), &records)?;
                 answers.tombstones.extend(ids().map(|id| (*id, None)));
-                answers.tombstones.extend(read::tombstones_of(wire, &blobs(ids()))?.into_iter().map(|(id, org)| (id, Some(org))));
-                let mut versions: HashMap<RecordNumber, Vec<RecordRow>> = named.iter().map(|(_, number)| (number.clone(), Vec::new())).collect();
-                let numbers = Value::Texts(named.iter().map(|(_, number)| Some(number.as_str().into())).collect());
-                for row in read::versions_of(wire, &numbers)? {
-                    versions.entry(row.number.clone()).or_default().push(row);
+                answers.tombstones.extend(each(&tombstones, read::tombstone)?.into_iter().map(|(id, org)| (id, Some(org))));
+                answers.versions.extend(numbers().map(|number| (number.clone(), Vec::new())));
+                for row in each(&versions, read::record)? {
+                    answers.versions.entry(row.number.clone()).or_default().push(row);
                 }
-                answers.versions.extend(versions);
             }
         }
         Ok(())
@@ -111,20 +120,22 @@ impl Ahead {
     }
 }
 
-fn holdings(wire: &Wire, ids: &[RecordId]) -> StoreResult<HashMap<RecordId, Vec<HoldingRow>>> {
-    let mut holdings: HashMap<RecordId, Vec<HoldingRow>> = ids.iter().map(|id| (*id, Vec::new())).collect();
-    for row in read::holdings_of(wire, &blobs(ids.iter()))? {
-        holdings.entry(row.record).or_default().push(row);
+impl Answers {
+    fn add_records<'a>(&mut self, ids: impl Iterator<Item = &'a RecordId>, rows: &[Row]) -> StoreResult<()> {
+        self.records.extend(ids.map(|id| (*id, None)));
+        self.records.extend(each(rows, read::record)?.into_iter().map(|row| (row.id, Some(row))));
+        Ok(())
     }
-    Ok(holdings)
+
+    fn add_holdings(&mut self, ids: &[RecordId], rows: &[Row]) -> StoreResult<()> {
+        self.holdings.extend(ids.iter().map(|id| (*id, Vec::new())));
+        for row in each(rows, read::copy)? {
+            self.holdings.entry(row.record).or_default().push(row);
+        }
+        Ok(())
+    }
 }
 
-fn records<'a>(wire: &Wire, ids: impl Iterator<Item = &'a RecordId> + Clone) -> StoreResult<HashMap<RecordId, Option<RecordRow>>> {
-    let mut records: HashMap<RecordId, Option<RecordRow>> = ids.clone().map(|id| (*id, None)).collect();
-    records.extend(read::records_of(wire, &blobs(ids))?.into_iter().map(|row| (row.id, Some(row))));
-    Ok(records)
-}
-
-fn blobs<'a>(ids: impl Iterator<Item = &'a RecordId>) -> Value<'a> {
-    Value::Blobs(ids.map(|id| Some(id.0.as_bytes().as_slice().into())).collect())
+fn each<T>(rows: &[Row], read: impl Fn(&mut Columns<'_>) -> StoreResult<T>) -> StoreResult<Vec<T>> {
+    rows.iter().map(|row| read(&mut Columns::of(row))).collect()
 }

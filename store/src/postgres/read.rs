@@ -4,7 +4,7 @@
 //! only on which filters are set. The invariant: a row is given whole and checked, or not at all; a header that does
 //! not hash to its id is reported as corrupt.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use format::batch::Inclusion;
@@ -19,7 +19,7 @@ use node::rows::{
 
 use super::Postgres;
 use super::row::{Columns, Value};
-use super::wire::Wire;
+use super::wire::{Question, Wire};
 use crate::stored::{self, Code, OutgoingColumns, corrupt, integer};
 
 impl<Access: Send> Reader for Postgres<Access> {
@@ -302,37 +302,50 @@ pub(super) fn opening_statements(wire: &Wire, after: i64) -> StoreResult<Vec<Sta
     wire.all("SELECT kind, key, org, about, bytes, at FROM statement WHERE kind <= 3 AND seq > $1 ORDER BY seq", &[after.into()], statement)
 }
 
-/// Records by their ids, those that are there.
-pub(super) fn records_of(wire: &Wire, ids: &Value<'_>) -> StoreResult<Vec<RecordRow>> {
-    wire.all("SELECT * FROM whole_record WHERE id = ANY ($1)", std::slice::from_ref(ids), record)
+/// Asks for records by their ids; read with [`record`].
+pub(super) fn records_of<'a>(ids: impl Iterator<Item = &'a RecordId>) -> Question<'a> {
+    Question { sql: "SELECT * FROM whole_record WHERE id = ANY ($1)", values: vec![ids_of(ids)] }
 }
 
-pub(super) fn contents_of(wire: &Wire, ids: &Value<'_>) -> StoreResult<HashMap<RecordId, ContentRow>> {
+/// Asks for the contents of records; read with [`content`].
+pub(super) fn contents_of<'a>(ids: impl Iterator<Item = &'a RecordId>) -> Question<'a> {
     let sql = "SELECT id, wrapped, ciphertext FROM record JOIN content_key ON content_key.record = seq JOIN header ON header.record = seq WHERE id = ANY ($1)";
-    let contents = wire.all(sql, std::slice::from_ref(ids), |columns| {
-        Ok((RecordId(columns.digest()?), ContentRow { wrapped_key: columns.vec()?, ciphertext: columns.vec()? }))
-    })?;
-    Ok(contents.into_iter().collect())
+    Question { sql, values: vec![ids_of(ids)] }
 }
 
-/// Copies of records, ordered by holder.
-pub(super) fn holdings_of(wire: &Wire, ids: &Value<'_>) -> StoreResult<Vec<HoldingRow>> {
+pub(super) fn content(columns: &mut Columns<'_>) -> StoreResult<(RecordId, ContentRow)> {
+    Ok((RecordId(columns.digest()?), ContentRow { wrapped_key: columns.vec()?, ciphertext: columns.vec()? }))
+}
+
+/// Asks for the copies of records, ordered by holder; read with [`copy`].
+pub(super) fn holdings_of<'a>(ids: impl Iterator<Item = &'a RecordId>) -> Question<'a> {
     let sql = "SELECT id, holder, via, state, sequence, evidence, reasons, since FROM record JOIN holding ON holding.record = seq WHERE id = ANY ($1)
                ORDER BY holder, via";
-    wire.all(sql, std::slice::from_ref(ids), |columns| {
-        let id = RecordId(columns.digest()?);
-        holding(id, columns)
-    })
+    Question { sql, values: vec![ids_of(ids)] }
 }
 
-pub(super) fn tombstones_of(wire: &Wire, ids: &Value<'_>) -> StoreResult<Vec<(RecordId, OrgId)>> {
-    let sql = "SELECT id, org FROM tombstone WHERE id = ANY ($1)";
-    wire.all(sql, std::slice::from_ref(ids), |columns| Ok((RecordId(columns.digest()?), columns.parsed()?)))
+pub(super) fn copy(columns: &mut Columns<'_>) -> StoreResult<HoldingRow> {
+    let id = RecordId(columns.digest()?);
+    holding(id, columns)
 }
 
-/// Every version of some numbers, oldest first.
-pub(super) fn versions_of(wire: &Wire, numbers: &Value<'_>) -> StoreResult<Vec<RecordRow>> {
-    wire.all("SELECT * FROM whole_record WHERE number = ANY ($1) ORDER BY version, seq", std::slice::from_ref(numbers), record)
+/// Asks who recalled which records before they came; read with [`tombstone`].
+pub(super) fn tombstones_of<'a>(ids: impl Iterator<Item = &'a RecordId>) -> Question<'a> {
+    Question { sql: "SELECT id, org FROM tombstone WHERE id = ANY ($1)", values: vec![ids_of(ids)] }
+}
+
+pub(super) fn tombstone(columns: &mut Columns<'_>) -> StoreResult<(RecordId, OrgId)> {
+    Ok((RecordId(columns.digest()?), columns.parsed()?))
+}
+
+/// Asks for every version of some numbers, oldest first; read with [`record`].
+pub(super) fn versions_of<'a>(numbers: impl Iterator<Item = &'a RecordNumber>) -> Question<'a> {
+    let numbers = Value::Texts(numbers.map(|number| Some(number.as_str().into())).collect());
+    Question { sql: "SELECT * FROM whole_record WHERE number = ANY ($1) ORDER BY version, seq", values: vec![numbers] }
+}
+
+fn ids_of<'a>(ids: impl Iterator<Item = &'a RecordId>) -> Value<'a> {
+    Value::Blobs(ids.map(|id| Some(id.0.as_bytes().as_slice().into())).collect())
 }
 
 /// Statements of any kind after a place in the list of all, each with its place.
@@ -370,7 +383,7 @@ pub(super) fn house_rules(wire: &Wire) -> StoreResult<String> {
     wire.first("SELECT rules FROM house_rules", &[], |columns| columns.string()).map(Option::unwrap_or_default)
 }
 
-fn record(columns: &mut Columns<'_>) -> StoreResult<RecordRow> {
+pub(super) fn record(columns: &mut Columns<'_>) -> StoreResult<RecordRow> {
     let _seq = columns.integer()?;
     record_after_seq(columns)
 }

@@ -54,6 +54,12 @@ impl<'a> Step<'a> {
     }
 }
 
+/// A question that is asked together with others.
+pub(super) struct Question<'a> {
+    pub(super) sql: &'static str,
+    pub(super) values: Vec<Value<'a>>,
+}
+
 /// A connection.
 pub(super) struct Wire {
     road: Road,
@@ -167,6 +173,23 @@ impl Wire {
             let statement = session.statement(sql).await?;
             let values: Vec<_> = values.iter().map(Value::as_sql).collect();
             session.client.query(&statement, &values).await.map_err(fault)
+        })
+    }
+
+    /// The rows of several questions, all asked in one journey. For a turn: if the connection is lost, nothing is asked again.
+    pub(super) fn together<const N: usize>(&self, questions: [Question<'_>; N]) -> StoreResult<[Vec<Row>; N]> {
+        self.with(async |session| {
+            let mut statements = Vec::with_capacity(N);
+            for question in &questions {
+                statements.push(session.statement(question.sql).await?);
+            }
+            let client = &session.client;
+            let under_way = questions.iter().zip(&statements).map(|(question, statement)| async move {
+                let values: Vec<_> = question.values.iter().map(Value::as_sql).collect();
+                client.query(statement, &values).await.map_err(fault)
+            });
+            let answers = join_all(under_way).await.into_iter().collect::<StoreResult<Vec<_>>>()?;
+            answers.try_into().map_err(|_| StoreError::Failed("a question has no answer".to_owned()))
         })
     }
 
