@@ -19,7 +19,7 @@ use format::{Digest, OrgId};
 use crate::act::release::{header_of, signed_record};
 use crate::exchange::{given_key, receipt_key};
 use crate::node::Identity;
-use crate::ports::{MAX_PAGE, Reader, RecordQuery, StoreError};
+use crate::ports::{self, MAX_PAGE, Reader, RecordQuery, StoreError};
 use crate::recovery::recoveries_of;
 use crate::rows::{RecordRow, Stage, StatementKind, StatementRow};
 use crate::state::LedgerTree;
@@ -91,7 +91,11 @@ impl Keyring {
     /// The store cannot be read, or a card in it does not hold.
     pub fn gather(reader: &dyn Reader) -> Result<Self, InspectionFault> {
         let mut all = Self::default();
-        for row in reader.opening()?.statements.iter().filter(|row| row.kind == StatementKind::Card) {
+        for row in ports::directory(reader) {
+            let row = row?;
+            if row.kind != StatementKind::Card {
+                continue;
+            }
             let (_, keys) = card::introduce(&row.bytes).map_err(|why| InspectionFault::Signature { what: format!("a card of {}", row.org), why })?;
             all.0.entry(row.org.clone()).or_default().push(keys);
         }
@@ -127,7 +131,7 @@ pub fn inspect(reader: &dyn Reader, me: &Identity, mut progress: impl FnMut(&'st
         check_statement(&keyring, row)
     };
     let opening = reader.opening()?;
-    opening.statements.iter().try_for_each(&mut see)?;
+    ports::directory(reader).try_for_each(|row| see(&row?))?;
     for peer in &opening.peers {
         for sequence in 1..=peer.acknowledged.max(peer.received) {
             let key = receipt_key(&peer.org, sequence);

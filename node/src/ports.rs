@@ -54,8 +54,6 @@ pub type StoreResult<T> = Result<T, StoreError>;
 /// Everything small that a node holds in memory while it runs.
 #[derive(Debug, Default)]
 pub struct Opening {
-    /// Cards, agreement signatures and withdrawals, in the order in which they were kept.
-    pub statements: Vec<StatementRow>,
     /// State of exchange, by peer.
     pub peers: Vec<PeerRow>,
     /// Number of ledger entries.
@@ -90,6 +88,9 @@ pub struct RecordQuery {
 /// The most rows in one page.
 pub const MAX_PAGE: usize = 200;
 
+/// Statements that are read at a time.
+const FEW: usize = 16;
+
 /// What an act is about to ask, record by record.
 #[derive(Debug, Clone, Copy)]
 pub enum Next<'a> {
@@ -112,8 +113,11 @@ pub trait Reader: Send {
     fn look_ahead(&self, _: &Next<'_>) -> StoreResult<()> {
         Ok(())
     }
-    /// What a node loads when it starts.
+    /// What a node loads when it starts, besides what [`Reader::directory`] gives.
     fn opening(&self) -> StoreResult<Opening>;
+    /// Cards, agreement signatures and withdrawals, in the order in which they were kept: those after a place in the list,
+    /// each with its place, at most `limit`. [`directory`] gives them all.
+    fn directory(&self, after: u64, limit: usize) -> StoreResult<Vec<(u64, StatementRow)>>;
     /// A record by id.
     fn record(&self, id: &RecordId) -> StoreResult<Option<RecordRow>>;
     /// A record by number; the newest version when none is named.
@@ -172,6 +176,26 @@ pub trait Reader: Send {
     fn credentials(&self, member: &str) -> StoreResult<Vec<CredentialRow>>;
     /// Numbers for health: records held, ledger entries, rows waiting to leave, parcels without receipt.
     fn counts(&self) -> StoreResult<Counts>;
+}
+
+/// Every card, agreement signature and withdrawal, in the order in which they were kept. A few are in memory at a time: in a
+/// large federation each may be many kilobytes.
+pub fn directory(reader: &dyn Reader) -> impl Iterator<Item = StoreResult<StatementRow>> {
+    let (mut after, mut page) = (Some(0), Vec::new().into_iter());
+    std::iter::from_fn(move || {
+        if page.len() == 0
+            && let Some(place) = after.take()
+        {
+            match reader.directory(place, FEW) {
+                Ok(next) => {
+                    after = next.last().filter(|_| next.len() == FEW).map(|(last, _)| *last);
+                    page = next.into_iter();
+                }
+                Err(fault) => return Some(Err(fault)),
+            }
+        }
+        page.next().map(|(_, row)| Ok(row))
+    })
 }
 
 /// Numbers for health pages.

@@ -17,7 +17,7 @@ use format::verify::{KeyDirectory, Statement};
 use format::{AgreementId, Digest, OrgId, Signed, Timestamp};
 use policy::accord::Agreements;
 
-use crate::ports::{Changes, Reader, StoreError, StoreResult};
+use crate::ports::{self, Changes, Reader, StoreError, StoreResult};
 use crate::rows::{Change, PeerRow, RecoveryRow, StatementKind, StatementRow, Suspicion};
 
 /// An organisation whose card is believed here.
@@ -197,8 +197,8 @@ impl State {
     pub fn load(reader: &dyn Reader) -> StoreResult<Self> {
         let opening = reader.opening()?;
         let mut directory = Directory::default();
-        for row in &opening.statements {
-            directory.learn(row)?;
+        for row in ports::directory(reader) {
+            directory.learn(&row?)?;
         }
         let queued = directory.cards.keys().map(|org| Ok((org.clone(), reader.outgoing_count(org)?))).collect::<StoreResult<_>>()?;
         Ok(Self {

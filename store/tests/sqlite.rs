@@ -372,6 +372,7 @@ fn furnished(path: &Path) {
 fn ask(store: &dyn Reader) -> Result<(), StoreError> {
     let (id, pst, key) = (draft(1).id, org("no-pst"), (draft(1).number, 1));
     store.opening()?;
+    store.directory(0, 99)?;
     store.record(&id)?;
     store.record_by_number(&key.0, None)?;
     store.records(&node::ports::RecordQuery { limit: 100, ..Default::default() })?;

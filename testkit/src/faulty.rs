@@ -318,6 +318,10 @@ impl Reader for Faulty {
         self.read(|store| store.opening())
     }
 
+    fn directory(&self, after: u64, limit: usize) -> StoreResult<Vec<(u64, StatementRow)>> {
+        self.read(|store| store.directory(after, limit))
+    }
+
     fn record(&self, id: &RecordId) -> StoreResult<Option<RecordRow>> {
         self.read(|store| store.record(id))
     }

@@ -74,6 +74,10 @@ impl Store for Scripted {
 }
 
 impl Reader for Scripted {
+    fn directory(&self, after: u64, limit: usize) -> StoreResult<Vec<(u64, StatementRow)>> {
+        self.store.directory(after, limit)
+    }
+
     fn opening(&self) -> StoreResult<Opening> {
         self.store.opening()
     }

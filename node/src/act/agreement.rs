@@ -18,7 +18,7 @@ use crate::entry::Event;
 use crate::exchange::MAX_QUEUE;
 use crate::node::{Node, Plan};
 use crate::planted::{Bug, planted};
-use crate::ports::{Store, StoreError, StoreResult};
+use crate::ports::{self, Store, StoreError, StoreResult};
 use crate::rows::{Change, Outgoing, StatementKind, StatementRow};
 
 /// Key under which one party's signature is kept: many sign the same bytes.
@@ -142,7 +142,8 @@ impl<S: Store> Node<S> {
     /// versions backwards, so that whoever is in the later one knows the earlier one as its own.
     pub(crate) fn shown(&self, id: &AgreementId, up_to: u32) -> StoreResult<Vec<Outgoing>> {
         let mut shown = Vec::new();
-        for row in self.store.opening()?.statements {
+        for row in ports::directory(&self.store) {
+            let row = row?;
             let corrupt = |e: &dyn std::error::Error| StoreError::Corrupt { what: "agreement", why: e.to_string() };
             let signed = Signed::parse(&row.bytes).map_err(|e| corrupt(&e))?;
             match row.kind {

@@ -20,7 +20,7 @@ use crate::command::{Outcome, Refusal};
 use crate::entry::{Event, RefusedTo};
 use crate::node::{Identity, Node, Plan};
 use crate::planted::{Bug, planted};
-use crate::ports::{Reader, Store, StoreError, StoreResult};
+use crate::ports::{self, Reader, Store, StoreError, StoreResult};
 use crate::rows::{RecordRow, Stage, StatementKind};
 use crate::vault::Part;
 
@@ -117,7 +117,8 @@ pub(crate) fn evidence(reader: &dyn Reader, me: &Identity, record: &RecordRow, r
     if grant.is_none() {
         emergency = super::emergency::notice(reader, &record.id, me.org(), recipient)?;
         let header = header_of(record)?;
-        for row in reader.opening()?.statements {
+        for row in ports::directory(reader) {
+            let row = row?;
             if row.kind == StatementKind::Agreement && row.org == header.originator {
                 let signed = Signed::parse(&row.bytes).map_err(|e| StoreError::Corrupt { what: "agreement", why: e.to_string() })?;
                 let names = serde_json::from_slice::<format::agreement::Agreement>(signed.payload())

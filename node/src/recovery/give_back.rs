@@ -19,7 +19,7 @@ use crate::command::Refusal;
 use crate::entry::{Entry, Event};
 use crate::node::{Node, Plan};
 use crate::planted::{Bug, planted};
-use crate::ports::{Store, StoreResult};
+use crate::ports::{self, Store, StoreResult};
 use crate::rows::{Change, Condition, HoldingRow, HoldingState, Outgoing, RecordRow, StatementKind};
 
 /// Entries that are read at a time.
@@ -107,8 +107,11 @@ impl<S: Store> Node<S> {
                 lost.signed.extend(digest.map(|digest| signature_key(&digest, &party)));
             }
             Event::PartyWithdrew { agreement, party } if party == *peer => {
-                let kept = self.store.opening()?.statements.into_iter().filter(|row| row.kind == StatementKind::Withdrawal && row.org == *peer);
-                lost.signed.extend(kept.filter(|row| contains(&row.bytes, agreement.as_str().as_bytes())).map(|row| row.key));
+                for row in ports::directory(&self.store) {
+                    let row = row?;
+                    let its = row.kind == StatementKind::Withdrawal && row.org == *peer && contains(&row.bytes, agreement.as_str().as_bytes());
+                    lost.signed.extend(its.then_some(row.key));
+                }
             }
             Event::Noticed { record, holder, state } if holder == *peer => {
                 lost.passed_on.extend(state.passed_on_to().filter(|to| *to != self.me.org()).map(|to| (record, to.clone())));

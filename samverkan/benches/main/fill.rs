@@ -81,8 +81,8 @@ pub(crate) fn agreed(folders: &[PathBuf], agreement: &Agreement) -> Outcome {
     let (mut cards, mut signatures) = (Vec::new(), Vec::new());
     for data in folders {
         let seeds: Seeds = serde_json::from_slice(&std::fs::read(data.join("keys.json"))?)?;
-        let own = Sqlite::open(&data.join("samverkan.db"), &store::Options::default())?.opening()?.statements;
-        let card = own.into_iter().find(|row| row.kind == StatementKind::Card).ok_or("the node has no card")?;
+        let own = Sqlite::open(&data.join("samverkan.db"), &store::Options::default())?.directory(0, 1)?;
+        let card = own.into_iter().map(|(_, row)| row).find(|row| row.kind == StatementKind::Card).ok_or("the node has no card")?;
         let signed = verify::state(agreement, &SigningKeys::new(card.org.clone(), &seeds)?)?;
         signatures.push(StatementRow {
             kind: StatementKind::Agreement,

@@ -28,6 +28,10 @@ impl<Access: Send> Reader for Postgres<Access> {
         wire.in_one_state(|| opening(wire))
     }
 
+    fn directory(&self, after: u64, limit: usize) -> StoreResult<Vec<(u64, StatementRow)>> {
+        directory_after(self.wire()?, integer(after)?, limit)
+    }
+
     fn look_ahead(&self, next: &Next<'_>) -> StoreResult<()> {
         if self.wire.is_held() { self.ahead.fetch(self.wire()?, next) } else { Ok(()) }
     }
@@ -129,6 +133,10 @@ impl<Access: Send> Reader for Postgres<Access> {
 
     fn outgoing_count(&self, peer: &OrgId) -> StoreResult<u64> {
         count(self.wire()?, "SELECT count(*) FROM outgoing WHERE peer = $1", &[peer.into()])
+    }
+
+    fn peer(&self, peer: &OrgId) -> StoreResult<Option<PeerRow>> {
+        Ok(peers(self.wire()?, &BTreeSet::from([peer.clone()]))?.pop())
     }
 
     fn parcel(&self, peer: &OrgId, sequence: u64) -> StoreResult<Option<ParcelRow>> {
@@ -287,7 +295,6 @@ fn opening(wire: &Wire) -> StoreResult<Opening> {
                    receipt_size, receipt_root, receipt_note, suspicion, era
                FROM peer ORDER BY org";
     Ok(Opening {
-        statements: opening_statements(wire, 0)?,
         peers: wire.all(sql, &[], peer)?,
         ledger_size: last.map_or(0, |(place, _)| place + 1),
         last_entry: last.map(|(_, at)| at),
@@ -298,8 +305,9 @@ fn opening(wire: &Wire) -> StoreResult<Opening> {
 }
 
 /// Cards, agreement signatures and withdrawals after a place in the list of statements.
-pub(super) fn opening_statements(wire: &Wire, after: i64) -> StoreResult<Vec<StatementRow>> {
-    wire.all("SELECT kind, key, org, about, bytes, at FROM statement WHERE kind <= 3 AND seq > $1 ORDER BY seq", &[after.into()], statement)
+pub(super) fn directory_after(wire: &Wire, after: i64, limit: usize) -> StoreResult<Vec<(u64, StatementRow)>> {
+    let sql = "SELECT seq, kind, key, org, about, bytes, at FROM statement WHERE kind <= 3 AND seq > $1 ORDER BY seq LIMIT $2";
+    wire.all(sql, &[after.into(), capped(limit)], |columns| Ok((columns.number()?, statement(columns)?)))
 }
 
 /// Asks for records by their ids; read with [`record`].

@@ -118,7 +118,8 @@ impl Postgres {
             changes.peers = read::peers(&self.wire, &peers)?;
         }
         if last.statement > before.statement {
-            changes.statements = read::opening_statements(&self.wire, before.statement)?;
+            let added = read::directory_after(&self.wire, before.statement, usize::MAX)?;
+            changes.statements = added.into_iter().map(|(_, row)| row).collect();
         }
         if last.size > before.size {
             let entries = "SELECT leaf, at FROM entry WHERE place >= $1 ORDER BY place";

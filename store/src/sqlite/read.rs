@@ -31,6 +31,11 @@ impl<Access: Send> Reader for Sqlite<Access> {
         opening
     }
 
+    fn directory(&self, after: u64, limit: usize) -> StoreResult<Vec<(u64, StatementRow)>> {
+        let sql = "SELECT seq, kind, key, org, about, bytes, at FROM statement INDEXED BY statement_opening WHERE kind <= 3 AND seq > ?1 ORDER BY seq LIMIT ?2";
+        all(&self.connection, sql, params![integer(after)?, capped(limit)], |columns| Ok((columns.number()?, statement(columns)?)))
+    }
+
     fn record(&self, id: &RecordId) -> StoreResult<Option<RecordRow>> {
         first(&self.connection, "SELECT * FROM whole_record WHERE handle = ?1 AND id = ?2", params![handle(id), id.0.as_bytes()], record)
     }
@@ -294,12 +299,6 @@ fn opening(connection: &Connection) -> StoreResult<Opening> {
     let last = first(connection, "SELECT place, at FROM entry ORDER BY place DESC LIMIT 1", [], |columns| Ok((columns.number::<u64>()?, columns.time()?)))?;
     let serials = all(connection, "SELECT year, last FROM serial", [], |columns| Ok((columns.number()?, columns.number()?)))?;
     Ok(Opening {
-        statements: all(
-            connection,
-            "SELECT kind, key, org, about, bytes, at FROM statement INDEXED BY statement_opening WHERE kind <= 3 ORDER BY seq",
-            [],
-            statement,
-        )?,
         peers: all(connection, &format!("{PEER} ORDER BY org"), [], peer)?,
         ledger_size: last.map_or(0, |(place, _)| place + 1),
         last_entry: last.map(|(_, at)| at),

@@ -22,7 +22,7 @@ use crate::Place;
 pub(crate) fn an_empty_store_is_empty(place: &dyn Place) {
     let store = place.open();
     let opening = store.opening().unwrap();
-    assert!(opening.statements.is_empty() && opening.peers.is_empty() && opening.serials.is_empty());
+    assert!(opening.peers.is_empty() && opening.serials.is_empty() && store.directory(0, 9).unwrap().is_empty());
     assert_eq!((opening.ledger_size, opening.last_entry, opening.house_rules.as_str()), (0, None, ""));
     assert_eq!(store.record(&id(1)).unwrap(), None);
     assert_eq!(store.record_by_number(&number(1), None).unwrap(), None);
@@ -407,7 +407,12 @@ pub(crate) fn the_first_statement_stands(place: &dyn Place) {
     assert_eq!(about, [rows[3].clone(), more[0].clone(), more[1].clone()]);
     assert_eq!(desk.read().statements_about(StatementKind::Fault, &digest(0)).unwrap(), []);
     // What is loaded at the start, in the order in which it was kept.
-    assert_eq!(desk.read().opening().unwrap().statements, rows[4..]);
+    let directory = |after, limit| desk.read().directory(after, limit).unwrap();
+    let all = directory(0, 99);
+    assert_eq!(all.iter().map(|(_, row)| row.clone()).collect::<Vec<_>>(), rows[4..]);
+    assert_eq!(directory(all[0].0, 1), all[1..2]);
+    assert_eq!(directory(all[all.len() - 1].0, 99), []);
+    assert_eq!(node::ports::directory(desk.read()).map(Result::unwrap).collect::<Vec<_>>(), rows[4..]);
 }
 
 pub(crate) fn members_and_credentials_come_back(place: &dyn Place) {
