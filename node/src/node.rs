@@ -467,10 +467,13 @@ impl<S: Store> Node<S> {
             return Ok(());
         }
         let (records, headers): (Vec<RecordId>, Vec<Vec<u8>>) = std::mem::take(&mut self.unsigned).into_iter().unzip();
-        let signed = match Signed::sign_all::<Header>(headers, &self.me.keys) {
+        let mut signed = match Signed::sign_all::<Header>(headers, &self.me.keys) {
             Ok(signed) => signed,
             Err(fault) => return self.lose(StoreError::Failed(fault.to_string())),
         };
+        if planted(Bug::PlacesSwapped) {
+            signed.reverse();
+        }
         let changes = records.into_iter().zip(signed).map(|(record, signed)| Change::Signatures(record, signed.signatures().clone()));
         self.append(&Batch { expected: self.state.frontier.size(), changes: changes.collect(), ..Batch::default() })
     }

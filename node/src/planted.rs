@@ -81,6 +81,18 @@ pub enum Bug {
     LostParcelsForgotten,
     /// Numbers of records go on where the backup ended.
     NumbersReused,
+    /// A record that comes after what it builds on was changed is not flagged.
+    FlagForgotten,
+    /// A recall that is taken in flags nothing that builds on what it recalls.
+    RecallFlagsNothing,
+    /// A recall holds back what is under way, as if it were still in line.
+    UnderWayHeldBack,
+    /// A holder that has confirmed one copy counts as confirmed, whatever came to it by another way.
+    OneWayConfirms,
+    /// Records that are signed together get each other's places.
+    PlacesSwapped,
+    /// What a node released itself it keeps for ever.
+    OwnKeptForEver,
 }
 
 #[cfg(feature = "planted")]

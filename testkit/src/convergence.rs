@@ -22,14 +22,14 @@ use crate::faulty::Faulty;
 use crate::network::Place;
 use crate::world::World;
 
-/// What a site holds of others' records: whether each has content, and whether it stands.
-type Held = BTreeMap<RecordId, (bool, Condition)>;
+/// What a site holds of others' records: whether each has content, whether it stands, and whether what it builds on has changed.
+type Held = BTreeMap<RecordId, (bool, Condition, bool)>;
 
 fn held(store: &Faulty) -> Held {
     store.peek(|store| {
         let query = RecordQuery { stage: Some(Stage::Received), limit: 200, ..RecordQuery::default() };
         let rows = store.records(&query).unwrap_or_default();
-        rows.into_iter().map(|(_, row)| (row.id, (store.content(&row.id).ok().flatten().is_some(), row.condition))).collect()
+        rows.into_iter().map(|(_, row)| (row.id, (store.content(&row.id).ok().flatten().is_some(), row.condition, row.flagged))).collect()
     })
 }
 
@@ -79,14 +79,14 @@ pub fn check(world: &World, seed: u64, at: Place) -> Check {
         let other = after.get(record);
         // What was recalled before it came is not held, but remembered by its id alone.
         let same = match other {
-            Some(other) => other.0 == state.0 && (other.1 == Condition::Current) == (state.1 == Condition::Current),
+            Some(other) => other.0 == state.0 && (other.1 == Condition::Current) == (state.1 == Condition::Current) && other.2 == state.2,
             None => !state.0,
         };
         if !same {
             return broken(4, format!("{} is {state:?} at {}, and {other:?} in another order", record.0.short(), world.chronicle.org(at)));
         }
     }
-    if let Some((record, state)) = after.iter().find(|(record, (content, _))| *content && !before.contains_key(*record)) {
+    if let Some((record, state)) = after.iter().find(|(record, (content, ..))| *content && !before.contains_key(*record)) {
         return broken(4, format!("{} is {state:?} at {} in another order, and not held in the first", record.0.short(), world.chronicle.org(at)));
     }
     Ok(())

@@ -15,7 +15,7 @@ impl<S: Store> Node<S> {
         let due = if planted(Bug::RetentionIgnored) { Vec::new() } else { self.store.due(now, limit)? };
         let mut plan = Plan::default();
         for record in &due {
-            let Some(mut row) = self.store.record(record)? else {
+            let Some(mut row) = self.store.record(record)?.filter(|row| row.stage != Stage::Released || !planted(Bug::OwnKeptForEver)) else {
                 continue;
             };
             plan.event(Event::Removed { record: *record, because: Removal::Expired });

@@ -164,7 +164,9 @@ impl<S: Store> Node<S> {
                 plan.change(Change::DestroyContent(record));
             }
             plan.event(Event::Removed { record, because: Removal::Recalled });
-            self.flag_built_on(record, record, plan)?;
+            if !planted(Bug::RecallFlagsNothing) {
+                self.flag_built_on(record, record, plan)?;
+            }
             self.notify(record, &header.originator, State::Removed, &back, plan, now)?;
             if *from != back {
                 self.notify(record, &header.originator, State::Removed, from, plan, now)?;
@@ -230,7 +232,7 @@ impl<S: Store> Node<S> {
 
 /// What waits to leave will not.
 fn hold_back(copies: &[HoldingRow], plan: &mut Plan, now: Timestamp) {
-    for copy in copies.iter().filter(|copy| copy.state == HoldingState::Queued) {
+    for copy in copies.iter().filter(|copy| copy.state == HoldingState::Queued || (copy.state == HoldingState::Sent && planted(Bug::UnderWayHeldBack))) {
         plan.change(Change::Holding(HoldingRow { state: HoldingState::HeldBack, reasons: ["recalled".to_owned()].into(), since: now, ..copy.clone() }));
     }
 }

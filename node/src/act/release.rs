@@ -255,6 +255,9 @@ impl<S: Store> Node<S> {
 
     /// Whether a record that arrives builds on one that was changed before.
     pub(crate) fn builds_on_changed(&self, header: &Header) -> StoreResult<bool> {
+        if planted(Bug::FlagForgotten) {
+            return Ok(false);
+        }
         for source in header.linked(format::record::Relation::BasedOn) {
             let changed = self.store.record(&source)?.is_some_and(|row| row.flagged || !matches!(row.condition, Condition::Current));
             if changed || self.store.tombstone(&source)?.is_some() {

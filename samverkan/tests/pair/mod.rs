@@ -175,18 +175,18 @@ impl Node {
 
     /// Resident memory now, in MiB.
     pub(crate) fn resident_mib(&self) -> Outcome<f64> {
-        self.memory_mib("VmRSS:")
+        self.memory_mib("status", "VmRSS:")
     }
 
-    /// What of it is this process's alone: not the program, which all processes share.
-    pub(crate) fn own_mib(&self) -> Outcome<f64> {
-        self.memory_mib("RssAnon:")
+    /// The same, but of what several processes share, the program above all, only this one's part.
+    pub(crate) fn share_mib(&self) -> Outcome<f64> {
+        self.memory_mib("smaps_rollup", "Pss:")
     }
 
-    fn memory_mib(&self, sort: &str) -> Outcome<f64> {
+    fn memory_mib(&self, told: &str, sort: &str) -> Outcome<f64> {
         let id = self.process.as_ref().map(Child::id).ok_or("the node does not run")?;
-        let status = fs::read_to_string(format!("/proc/{id}/status"))?;
-        let line = status.lines().find_map(|line| line.strip_prefix(sort)).ok_or("the system does not tell how much memory it takes")?;
+        let told = fs::read_to_string(format!("/proc/{id}/{told}"))?;
+        let line = told.lines().find_map(|line| line.strip_prefix(sort)).ok_or("the system does not tell how much memory it takes")?;
         let kib: f64 = line.trim().trim_end_matches("kB").trim().parse()?;
         Ok(kib / 1024.0)
     }
