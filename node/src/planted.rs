@@ -87,8 +87,10 @@ pub enum Bug {
     RecallFlagsNothing,
     /// A recall holds back what is under way, as if it were still in line.
     UnderWayHeldBack,
-    /// A holder that has confirmed one copy counts as confirmed, whatever came to it by another way.
-    OneWayConfirms,
+    /// What has left stands as if it were still in line.
+    SentUnmarked,
+    /// A recall holds back what was confirmed as held, as if it had never left.
+    HoldersForgotten,
     /// Records that are signed together get each other's places.
     PlacesSwapped,
     /// What a node released itself it keeps for ever.

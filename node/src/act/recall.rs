@@ -232,7 +232,12 @@ impl<S: Store> Node<S> {
 
 /// What waits to leave will not.
 fn hold_back(copies: &[HoldingRow], plan: &mut Plan, now: Timestamp) {
-    for copy in copies.iter().filter(|copy| copy.state == HoldingState::Queued || (copy.state == HoldingState::Sent && planted(Bug::UnderWayHeldBack))) {
+    let held_back = |state| match state {
+        HoldingState::Sent => planted(Bug::UnderWayHeldBack),
+        HoldingState::Held => planted(Bug::HoldersForgotten),
+        state => state == HoldingState::Queued,
+    };
+    for copy in copies.iter().filter(|copy| held_back(copy.state)) {
         plan.change(Change::Holding(HoldingRow { state: HoldingState::HeldBack, reasons: ["recalled".to_owned()].into(), since: now, ..copy.clone() }));
     }
 }

@@ -7,7 +7,6 @@ use std::collections::BTreeSet;
 
 use format::OrgId;
 
-use crate::planted::{Bug, planted};
 use crate::ports::{Reader, StoreResult};
 use crate::rows::{Condition, HoldingRow, HoldingState, RecordRow};
 
@@ -43,7 +42,7 @@ pub fn holders(reader: &dyn Reader, row: &RecordRow) -> StoreResult<Holders> {
     if row.condition == Condition::Recalled {
         outstanding = copies.iter().filter(|copy| on_its_way_or_there(copy.state)).map(|copy| copy.holder.clone()).collect();
         let gone = copies.iter().filter(|copy| matches!(copy.state, HoldingState::Removed | HoldingState::Refused));
-        confirmed = gone.map(|copy| copy.holder.clone()).filter(|org| !outstanding.contains(org) || planted(Bug::OneWayConfirms)).collect();
+        confirmed = gone.map(|copy| copy.holder.clone()).filter(|org| !outstanding.contains(org)).collect();
     }
     Ok(Holders { copies, outstanding, confirmed })
 }

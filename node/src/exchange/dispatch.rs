@@ -463,7 +463,7 @@ impl<S: Store> Node<S> {
             record,
             holder: peer.clone(),
             via,
-            state: HoldingState::Sent,
+            state: if planted(Bug::SentUnmarked) { HoldingState::Queued } else { HoldingState::Sent },
             sequence: Some(sequence),
             evidence: None,
             reasons: before.map(|copy| copy.reasons).unwrap_or_default(),
