@@ -67,6 +67,7 @@ enum Transaction {
 
 impl Store for Sqlite {
     fn append(&mut self, batch: &Batch) -> StoreResult<()> {
+        self.note_given_up();
         match &self.access.transaction {
             Transaction::Lost => return Err(StoreError::Failed("an earlier act failed, and was not rolled back".to_owned())),
             Transaction::Dead(why) => return Err(StoreError::Failed(why.clone())),
@@ -83,6 +84,7 @@ impl Store for Sqlite {
     }
 
     fn commit(&mut self) -> StoreResult<()> {
+        self.note_given_up();
         match &self.access.transaction {
             Transaction::Closed => return Ok(()),
             Transaction::Dead(why) => return Err(StoreError::Failed(why.clone())),
@@ -122,6 +124,16 @@ impl Sqlite {
         self.access.size = written.size;
         self.access.scrub |= written.destroyed;
         Ok(())
+    }
+
+    /// Takes note of a transaction that SQLite gave up.
+    ///
+    /// WHY: it does so also when a read fails. Left unnoticed, the next batch would be a transaction of its own, kept at
+    /// once and without those before it.
+    fn note_given_up(&mut self) {
+        if matches!(self.access.transaction, Transaction::Open) && self.connection.is_autocommit() {
+            self.access.transaction = Transaction::Lost;
+        }
     }
 
     /// Undoes what a failed batch left, and finds out whether the batches before it are still there.
