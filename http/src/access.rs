@@ -133,9 +133,10 @@ impl Gate {
     /// Whether the node can do its work. Anybody may know.
     ///
     /// # Errors
-    /// Its store is out of reach.
+    /// Something keeps it from that.
     pub async fn well(&self) -> Result<(), Problem> {
-        Ok(self.handle.well().await?)
+        let troubles = self.handle.troubles().await;
+        if troubles.is_empty() { Ok(()) } else { Err(Problem::unwell(&troubles)) }
     }
 
     /// Finds out who shows this secret.

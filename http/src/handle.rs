@@ -7,6 +7,7 @@
 mod fellows;
 mod health;
 mod readers;
+mod trouble;
 mod turnstile;
 mod writer;
 
@@ -17,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -35,9 +36,11 @@ use tokio::time::Instant;
 
 pub use fellows::Company;
 pub use health::PeerHealth;
+pub use trouble::Trouble;
 pub use writer::Halt;
 
 use readers::Readers;
+use trouble::{ClockWatch, Troubles};
 use turnstile::Turnstile;
 use writer::{Job, Reply, Writer};
 
@@ -88,8 +91,9 @@ pub(crate) struct Shared {
     lost_commits: AtomicU64,
     /// The house rules in force.
     house: RwLock<Arc<dyn HouseRules + Send + Sync>>,
-    /// Why the store is out of reach, while it is.
-    away: Mutex<Option<String>>,
+    /// What keeps the node from its work.
+    troubles: Troubles,
+    clock_watch: OnceLock<ClockWatch>,
     /// Other processes may write to the same store.
     has_fellows: AtomicBool,
     /// To which peers this process is courier; to all, where there is nothing.
@@ -97,15 +101,18 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// Notes whether the store is out of reach, and says so when that changes.
+    /// Notes whether the store is out of reach.
     pub(crate) fn note_store(&self, away: Option<String>) {
-        let mut before = self.away.lock().unwrap_or_else(PoisonError::into_inner);
-        match (&*before, &away) {
-            (None, Some(why)) => tracing::error!(error = %why, "the store cannot be reached: nothing is decided until it is back"),
-            (Some(_), None) => tracing::info!("the store is back"),
-            _ => {}
-        }
-        *before = away;
+        self.troubles.note(Trouble::StoreAway, away);
+    }
+
+    /// The time. While the clock has jumped it is the time that it should show, and the trouble is noted.
+    fn time(&self) -> Timestamp {
+        let shown = (self.clock)();
+        let Some(watch) = self.clock_watch.get() else { return shown };
+        let (now, jumped) = watch.look(shown);
+        self.troubles.note(Trouble::ClockJumped, jumped);
+        now
     }
 
     pub(crate) fn bell(&self, peer: &OrgId) -> Arc<Bell> {
@@ -160,7 +167,8 @@ pub fn start<S: Store + 'static>(
         queued: watch::Sender::new(0),
         lost_commits: AtomicU64::new(0),
         house: RwLock::new(Arc::clone(node.house_rules())),
-        away: Mutex::default(),
+        troubles: Troubles::default(),
+        clock_watch: OnceLock::new(),
         has_fellows: AtomicBool::new(false),
         leases: watch::Sender::new(None),
     });
@@ -191,7 +199,13 @@ impl Handle {
     /// The time.
     #[must_use]
     pub fn now(&self) -> Timestamp {
-        (self.0.shared.clock)()
+        self.0.shared.time()
+    }
+
+    /// Has the clock watched from now on, by a time that nobody can set: since some beginning.
+    pub fn watch_clock(&self, steady: Box<dyn Fn() -> Duration + Send + Sync>) {
+        let shared = &self.0.shared;
+        shared.clock_watch.get_or_init(|| ClockWatch::new(steady, (shared.clock)()));
     }
 
     /// Carries out a member's command.
@@ -240,13 +254,17 @@ impl Handle {
         self.ask(|reply| Job::CatchUp { reply: Some(reply) }).await
     }
 
-    /// Whether the node can do its work: its store was within reach when it was last used, or is now.
-    ///
-    /// # Errors
-    /// The store is out of reach.
-    pub async fn well(&self) -> Result<(), Refusal> {
-        let away = self.0.shared.away.lock().unwrap_or_else(PoisonError::into_inner).is_some();
-        if away { self.catch_up().await } else { Ok(()) }
+    /// What keeps the node from its work. A trouble that was there is looked at once more, by trying whether it is over.
+    pub async fn troubles(&self) -> Vec<Trouble> {
+        let troubles = &self.0.shared.troubles;
+        self.0.shared.time();
+        let before = troubles.all();
+        if before.is_empty() || troubles.is_stuck() {
+            return before;
+        }
+        // What cannot be found out in time has not changed.
+        _ = tokio::time::timeout(trouble::SLOW, self.catch_up()).await;
+        troubles.all()
     }
 
     /// The house rules in force.
@@ -323,6 +341,7 @@ impl Handle {
 
     /// Reads what is committed, on a thread where waiting for the store holds nobody up.
     pub async fn read<T: Send + 'static>(&self, read: impl FnOnce(&dyn Reader) -> T + Send + 'static) -> T {
+        let _work = self.0.shared.troubles.work();
         self.0.shared.readers.read(read).await
     }
 

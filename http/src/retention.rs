@@ -20,6 +20,8 @@ pub fn start(handle: Handle, every: Duration) -> JoinHandle<()> {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
+            // A node that nobody asks notices all the same when a trouble begins and when it is over.
+            _ = handle.troubles().await;
             expire(&handle).await;
         }
     })

@@ -212,6 +212,14 @@ impl<S: Store> Node<S> {
         }
     }
 
+    /// Tries whether the store can be written to, which shows with [`Self::commit`].
+    ///
+    /// # Errors
+    /// It cannot.
+    pub fn try_out(&mut self) -> StoreResult<()> {
+        self.store.try_out()
+    }
+
     /// Replaces the house rules in force, after [`Command::SetHouseRules`] was kept.
     pub fn use_house_rules(&mut self, rules: Arc<dyn HouseRules + Send + Sync>) {
         self.house = rules;

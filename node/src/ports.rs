@@ -38,6 +38,9 @@ pub enum StoreError {
     /// The store could not read or write. Nothing since the last commit may be relied on.
     #[error("the store failed: {0}")]
     Failed(String),
+    /// The disk failed under the store. What is on it shows when the store is opened anew, and until then nothing can be kept.
+    #[error("the disk failed under the store: {0}")]
+    Broken(String),
     /// The store holds something that this version cannot read.
     #[error("the store holds a {what} that cannot be read: {why}")]
     Corrupt {
@@ -264,6 +267,13 @@ pub trait Store: Reader {
     fn commit(&mut self) -> StoreResult<()>;
     /// Gives up what was appended since the last commit.
     fn rollback(&mut self) -> StoreResult<()>;
+    /// Writes something that says nothing, to find out whether there is room again. It counts with the next commit.
+    ///
+    /// # Errors
+    /// There is none, or the store failed.
+    fn try_out(&mut self) -> StoreResult<()> {
+        Ok(())
+    }
 }
 
 /// The other processes that serve the same node on the same store.

@@ -64,6 +64,12 @@ pub(crate) fn now() -> Timestamp {
     Timestamp::from_ms(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
+/// Time since the machine started, with what it slept: nobody can set it.
+pub(crate) fn steady() -> Duration {
+    let since = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    Duration::new(u64::try_from(since.tv_sec).unwrap_or_default(), u32::try_from(since.tv_nsec).unwrap_or_default())
+}
+
 /// 32 bytes from the operating system's source of randomness.
 pub(crate) fn random() -> [u8; 32] {
     let mut bytes = [0; 32];

@@ -59,6 +59,7 @@ fn start_on<S: Store + 'static>(
     }
     let limits = handle::Limits { waiting: assemble::size(config.limits.waiting), group: assemble::size(config.limits.group), ..handle::Limits::default() };
     let (handle, writer) = handle::start(node, readers, Arc::new(assemble::now), limits).map_err(|error| assemble::unstartable(&error))?;
+    handle.watch_clock(Box::new(assemble::steady));
     let company = fellows.map(|fellows| handle.keep_company(fellows)).transpose().map_err(|error| assemble::unstartable(&error))?;
     Ok(Running { handle, writer, company })
 }

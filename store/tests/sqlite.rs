@@ -322,11 +322,11 @@ fn writes_until_the_disk_fails() {
     for n in 0..5000 {
         store.append(&batch(n, vec![new(&record(n), Some(content(n)))])).unwrap();
         let Err(failed) = store.commit() else { continue };
-        assert!(matches!(failed, StoreError::Failed(_)), "{failed}");
+        assert!(matches!(failed, StoreError::Broken(_)), "{failed}");
         // Nothing is tried again, rolled back or not.
         for _ in 0..2 {
-            assert!(matches!(store.append(&batch(n, Vec::new())), Err(StoreError::Failed(_))));
-            assert!(matches!(store.commit(), Err(StoreError::Failed(_))));
+            assert!(matches!(store.append(&batch(n, Vec::new())), Err(StoreError::Broken(_))));
+            assert!(matches!(store.commit(), Err(StoreError::Broken(_))));
             store.rollback().unwrap();
         }
         assert_eq!(size(&store), n);

@@ -33,6 +33,7 @@ pub(crate) fn run(args: &Assurance) -> Result<()> {
     let simulated = xtask(&["sim", "--seconds", &(third * 60).to_string()], dev)?;
     let planted = xtask(&["sim", "--planted"], dev)?;
     let tortured = xtask(&["torture", "--minutes", &third.to_string()], &[])?;
+    let disks = xtask(&["disks"], &[])?;
     let targets = fs::read_dir(root().join("fuzz/fuzz_targets")).context("fuzz/fuzz_targets cannot be read")?.count().max(1);
     let fuzzed = xtask(&["fuzz", "--seconds", &(third * 60 / targets as u64).max(1).to_string()], &[])?;
 
@@ -49,6 +50,7 @@ pub(crate) fn run(args: &Assurance) -> Result<()> {
     section(&mut page, "Simulation", &simulation(&simulated)?);
     section(&mut page, "Planted bugs", &bugs(&planted)?);
     section(&mut page, "Torture", &verbatim(tortured.iter().skip_while(|line| !line.starts_with("killed "))));
+    section(&mut page, "Disks", &verbatim(disks.iter().filter(|line| line.contains(" scenarios, "))));
     section(&mut page, "Fuzzing", &verbatim(fuzzed.iter().filter(|line| line.contains(": Done "))));
     fs::write(root().join(PAGE), page).with_context(|| format!("{PAGE} cannot be written"))?;
     println!("\nwritten: {PAGE}");

@@ -6,6 +6,7 @@
 mod assurance;
 mod bench;
 mod ci;
+mod disks;
 mod dist;
 mod fuzz;
 mod postgres;
@@ -49,6 +50,8 @@ enum Xtask {
     S3,
     /// Kills nodes and database servers while members work, and looks for what was lost or came twice
     Torture(torture::Torture),
+    /// Cuts the power of a store's disk at every point, and lets every call to it fail
+    Disks,
     /// Tries all of it to break the program, and writes docs/assurance/figures.md anew
     Assurance(assurance::Assurance),
     /// Builds the release archive
@@ -75,6 +78,7 @@ fn main() -> ExitCode {
         Xtask::Postgres(args) => postgres::run(&args),
         Xtask::S3 => s3::run(),
         Xtask::Torture(args) => torture::run(&args),
+        Xtask::Disks => disks::run(),
         Xtask::Assurance(args) => assurance::run(&args),
         Xtask::Dist => dist::run(),
     };

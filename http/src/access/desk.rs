@@ -17,7 +17,7 @@ use policy::Language;
 use policy::access::{Pass, Permission};
 
 use super::{Asker, Gate, House, Password, Subject, Wish};
-use crate::handle::PeerHealth;
+use crate::handle::{PeerHealth, Trouble};
 use crate::problem::{Code, Problem};
 
 /// A parcel that was carried here.
@@ -183,6 +183,11 @@ impl<S> Desk<S> {
     #[must_use]
     pub fn peer_health(&self) -> std::collections::BTreeMap<OrgId, PeerHealth> {
         self.gate.handle.peer_health()
+    }
+
+    /// What keeps the node from its work.
+    pub async fn troubles(&self) -> Vec<Trouble> {
+        self.gate.handle.troubles().await
     }
 
     /// The hash to keep of a new password.

@@ -266,6 +266,32 @@ async fn a_store_that_keeps_failing_stops_the_writer() {
 }
 
 #[tokio::test]
+async fn a_disk_that_failed_under_the_store_stops_the_writer_at_once() {
+    let mut stage = stage(Limits::default());
+    stage.script.then(Commit::Lost(StoreError::Broken("it was not synchronised".to_owned())));
+    assert!(stage.add_member("eva").await.is_err());
+    assert!(matches!(stage.thread.join().unwrap(), Err(Halt::Broken(_))));
+}
+
+#[tokio::test]
+async fn a_trouble_begins_with_what_it_hinders_and_ends_when_it_is_found_to_be_over() {
+    let mut stage = stage(Limits::default());
+    assert!(stage.handle.troubles().await.is_empty());
+    for (fault, trouble) in [
+        (StoreError::Full, Trouble::StoreFull),
+        (StoreError::Away("gone".to_owned()), Trouble::StoreAway),
+        (StoreError::Failed("no".to_owned()), Trouble::StoreFailing),
+    ] {
+        stage.script.then(Commit::Lost(fault.clone()));
+        assert!(stage.add_member("eva").await.is_err());
+        // Who asks has it tried once more: it is still there, and then it is not.
+        stage.script.then(Commit::Lost(fault));
+        assert_eq!(stage.handle.troubles().await, [trouble]);
+        assert!(stage.handle.troubles().await.is_empty());
+    }
+}
+
+#[tokio::test]
 async fn a_store_that_cannot_be_read_stops_the_writer_at_once() {
     let mut stage = stage(Limits::default());
     stage.script.then(Commit::Lost(StoreError::Corrupt { what: "peer", why: "made up".to_owned() }));

@@ -21,6 +21,7 @@ use policy::house::HouseRules;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
+use super::trouble::{self, Trouble};
 use super::{Limits, Shared};
 
 /// Commits that may be lost one after the other before the process stops.
@@ -33,6 +34,9 @@ pub enum Halt {
     /// Commit after commit was lost.
     #[error("the store failed {MAX_LOST_COMMITS} times running")]
     Failing(#[source] StoreError),
+    /// The disk failed under the store: what it has is known when the store is opened anew.
+    #[error("the disk failed under the store, and what it has is known only when the store is opened again")]
+    Broken(#[source] StoreError),
     /// What the store holds cannot be read.
     #[error("the store cannot be read")]
     Unreadable(#[source] StoreError),
@@ -56,6 +60,26 @@ pub(super) enum Job {
     TakeAccount { accounted: Box<Accounted>, reply: Reply<bool> },
 }
 
+impl Job {
+    /// Tells whoever waits that nothing was done, and why. What was not told may be asked again.
+    fn refuse(self, why: &str) {
+        let busy = || Refusal::Busy(why.to_owned());
+        // Whoever asked may have gone.
+        _ = match self {
+            Self::Execute { reply, .. } | Self::SetHouseRules { reply, .. } => reply.send(Err(busy())).is_ok(),
+            Self::Deny { reply, .. } | Self::CatchUp { reply: Some(reply) } => reply.send(Err(busy())).is_ok(),
+            Self::Acknowledge { reply, .. } => reply.send(Err(busy())).is_ok(),
+            Self::Receive { reply, .. } => reply.send(Err(busy())).is_ok(),
+            Self::Dispatch { reply, .. } => reply.send(Err(busy())).is_ok(),
+            Self::Expire { reply, .. } => reply.send(Err(busy())).is_ok(),
+            Self::Ask { reply, .. } => reply.send(Err(busy())).is_ok(),
+            Self::Account { reply, .. } => reply.send(Err(busy())).is_ok(),
+            Self::TakeAccount { reply, .. } => reply.send(Err(busy())).is_ok(),
+            Self::CatchUp { reply: None } => false,
+        };
+    }
+}
+
 /// An answer that waits for the commit: it is told what was decided, or that it was lost.
 type Held = Box<dyn FnOnce(Option<&StoreError>) + Send>;
 
@@ -69,14 +93,18 @@ struct Group {
     resumed: Vec<OrgId>,
     /// House rules to put in force.
     rules: Option<Arc<dyn HouseRules + Send + Sync>>,
-    /// A job found that the store is out of reach.
-    away: Option<String>,
+    /// A job found that the store is out of reach, or full.
+    trouble: Option<(Trouble, String)>,
+    /// Whether the store was tried by writing to it.
+    tried_out: bool,
 }
 
 impl Group {
     fn hold<T: Send + 'static>(&mut self, reply: Reply<T>, decided: Result<T, Refusal>) {
-        if let Err(Refusal::Store(StoreError::Away(why))) = &decided {
-            self.away = Some(why.clone());
+        match &decided {
+            Err(Refusal::Store(StoreError::Away(why))) => self.trouble = Some((Trouble::StoreAway, why.clone())),
+            Err(Refusal::Store(fault @ StoreError::Full)) => self.trouble = Some((Trouble::StoreFull, fault.to_string())),
+            _ => {}
         }
         self.held.push(Box::new(move |lost| {
             let told = lost.map_or(decided, |fault| Err(Refusal::Store(fault.clone())));
@@ -106,33 +134,56 @@ impl<S: Store> Writer<S> {
     pub(super) fn run(mut self) -> Result<(), Halt> {
         let mut lost = 0;
         while let Some(first) = self.taken.pop_front().or_else(|| self.jobs.blocking_recv()) {
+            let size = self.node.state().frontier.size();
+            let shared = Arc::clone(&self.shared);
+            let work = shared.troubles.work();
             let group = self.run_group(first);
-            let Err(fault) = self.node.commit() else {
+            let wrote = group.tried_out || self.node.state().frontier.size() > size;
+            let committed = self.node.commit();
+            drop(work);
+            let Err(fault) = committed else {
                 lost = 0;
-                self.shared.note_store(group.away.clone());
+                self.note_kept(&group, wrote);
                 self.committed(group);
                 continue;
             };
             self.shared.lost_commits.fetch_add(1, Relaxed);
             tracing::error!(jobs = group.held.len(), error = %fault, "a commit was lost");
+            // It is noted before anybody is told: whoever then asks how the node is finds it.
+            // A store that is away may come back, and there may be room again; nothing is written meanwhile.
+            lost = if matches!(fault, StoreError::Failed(_)) { lost + 1 } else { 0 };
+            let trouble = match fault {
+                StoreError::Away(_) => Trouble::StoreAway,
+                StoreError::Full => Trouble::StoreFull,
+                _ => Trouble::StoreFailing,
+            };
+            self.shared.troubles.note(trouble, Some(fault.to_string()));
             self.uncommitted(group, &fault);
             match fault {
-                // It may come back, and nothing is written meanwhile.
-                StoreError::Away(why) => {
-                    lost = 0;
-                    self.shared.note_store(Some(why));
-                    continue;
-                }
                 StoreError::Corrupt { .. } => return Err(Halt::Unreadable(fault)),
-                StoreError::Failed(_) => lost += 1,
-                // No room is the operator's to mend, and nothing is written meanwhile.
-                _ => lost = 0,
+                // WHY: whoever goes on after that tells what may not be there.
+                StoreError::Broken(_) => return Err(Halt::Broken(fault)),
+                _ => {}
             }
             if lost >= MAX_LOST_COMMITS {
                 return Err(Halt::Failing(fault));
             }
         }
         Ok(())
+    }
+
+    /// A commit succeeded: what of the store's troubles is over, and whether the clock is where it should be.
+    fn note_kept(&self, group: &Group, wrote: bool) {
+        let troubles = &self.shared.troubles;
+        let found = |trouble| group.trouble.as_ref().filter(|(found, _)| *found == trouble).map(|(_, why)| why.clone());
+        troubles.note(Trouble::StoreAway, found(Trouble::StoreAway));
+        if wrote {
+            troubles.note(Trouble::StoreFailing, None);
+        }
+        if wrote || found(Trouble::StoreFull).is_some() {
+            troubles.note(Trouble::StoreFull, found(Trouble::StoreFull));
+        }
+        troubles.note(Trouble::ClockBehind, trouble::behind(self.shared.time(), self.node.state().clock));
     }
 
     /// Runs a job and those that wait behind it, up to the limits.
@@ -169,7 +220,10 @@ impl<S: Store> Writer<S> {
     }
 
     fn run_job(&mut self, job: Job, group: &mut Group) {
-        let now = (self.shared.clock)();
+        let now = self.shared.time();
+        if self.shared.troubles.has(Trouble::ClockJumped) && !matches!(job, Job::CatchUp { .. }) {
+            return job.refuse("the clock of this node has jumped: nothing is decided until it is right again, or the node is started anew");
+        }
         match job {
             Job::Execute { pass, command, reply } => {
                 let resumed = match command.as_ref() {
@@ -212,7 +266,10 @@ impl<S: Store> Writer<S> {
                 group.hold(reply, decided);
             }
             Job::CatchUp { reply } => {
-                let decided = self.node.catch_up().map_err(Refusal::Store);
+                let troubles = &self.shared.troubles;
+                let tries = troubles.has(Trouble::StoreFull) || troubles.has(Trouble::StoreFailing);
+                let decided = self.node.catch_up().and_then(|()| if tries { self.node.try_out() } else { Ok(()) }).map_err(Refusal::Store);
+                group.tried_out |= tries && decided.is_ok();
                 // What nobody waits for is held too: whether the store is there counts all the same.
                 group.hold(reply.unwrap_or_else(|| oneshot::channel().0), decided);
             }

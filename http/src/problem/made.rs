@@ -5,9 +5,10 @@ use format::json::JsonFault;
 use format::verify::Reject;
 use node::Refusal;
 use node::ports::StoreError;
-use policy::Reason;
+use policy::{Language, Reason};
 
 use super::{Code, PURPOSE, Problem};
+use crate::handle::Trouble;
 
 /// How long to wait before trying a busy node again.
 const BUSY_SECONDS: u64 = 5;
@@ -148,6 +149,14 @@ impl Problem {
     pub fn busy() -> Self {
         let detail = text("Noden har för mycket att göra. Försök igen om en stund.", "The node has too much to do. Try again in a while.");
         Self::new(Code::Busy, detail).after(BUSY_SECONDS)
+    }
+
+    /// Something keeps the node from its work.
+    #[must_use]
+    pub fn unwell(troubles: &[Trouble]) -> Self {
+        let detail = text("Noden kan inte arbeta som den ska.", "The node cannot work as it should.");
+        let told = Self::new(Code::Unavailable, detail).after(BUSY_SECONDS);
+        troubles.iter().fold(told, |told, trouble| told.fault(trouble.as_str(), trouble.sentence(Language::En).to_owned()))
     }
 
     /// A command came back with what no such command gives.

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use super::recovery::PendingRecovery;
 use super::words;
 use crate::handle::PeerHealth;
+use crate::problem::Point;
 
 /// The organisations with which this node exchanges.
 #[derive(Debug, Serialize, ToSchema)]
@@ -95,10 +96,20 @@ pub struct Status {
     pub stopped: usize,
     /// Whether the node was restored from a backup and is open for reading alone, until two members approve that it goes on.
     pub restored: bool,
+    /// What keeps the node from its work.
+    pub troubles: Vec<Point>,
 }
 
 impl Status {
-    pub(crate) fn of(organisation: &OrgId, now: format::Timestamp, counts: Counts, unreachable: usize, stopped: usize, restored: bool) -> Self {
+    pub(crate) fn of(
+        organisation: &OrgId,
+        now: format::Timestamp,
+        counts: Counts,
+        unreachable: usize,
+        stopped: usize,
+        restored: bool,
+        troubles: Vec<Point>,
+    ) -> Self {
         Self {
             organisation: organisation.to_string(),
             now: now.to_string(),
@@ -109,6 +120,7 @@ impl Status {
             unreachable,
             stopped,
             restored,
+            troubles,
         }
     }
 }

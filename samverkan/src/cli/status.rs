@@ -17,10 +17,14 @@ pub(super) struct Status {}
 pub(super) async fn run(context: &Context, _: &Status) -> Outcome {
     let answer = context.client()?.get(&["status"]).send().await?;
     let restored = if answer.holds("/restored") { "restored from a backup, and read alone until two members approve: samverkan recovery status" } else { "" };
+    let troubles = answer.pointer("/troubles").and_then(|troubles| troubles.as_array()).cloned().unwrap_or_default();
+    let troubles = troubles.iter().filter_map(|trouble| Some(format!("{} ({})", trouble.get("sentence")?.as_str()?, trouble.get("code")?.as_str()?)));
+    let troubles: Vec<String> = troubles.collect();
     context.printer.answer(&answer, || {
         context.printer.fields(&[
             ("Node of", answer.text("/organisation")),
             ("State", restored.to_owned()),
+            ("Trouble", troubles.join("\n")),
             ("Its time", time_of(answer.pointer("/now"))),
             ("Records", answer.text("/records")),
             ("Ledger entries", answer.text("/entries")),

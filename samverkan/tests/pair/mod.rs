@@ -10,7 +10,7 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,6 +33,8 @@ pub(crate) struct Node {
     pub(crate) password: String,
     /// How much the process logs.
     pub(crate) log: &'static str,
+    /// What the process finds in its environment besides.
+    pub(crate) environment: Vec<(&'static str, String)>,
     process: Option<Child>,
     url: String,
 }
@@ -62,17 +64,36 @@ impl Node {
         }
         let told: Value = serde_json::from_slice(&made.stdout)?;
         let text = |key: &str| told.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-        Ok(Self { org, data, fingerprint: text("fingerprint"), password: text("password"), log: "warn", process: None, url: String::new() })
+        Ok(Self {
+            org,
+            data,
+            fingerprint: text("fingerprint"),
+            password: text("password"),
+            log: "warn",
+            environment: Vec::new(),
+            process: None,
+            url: String::new(),
+        })
     }
 
-    /// Starts the process and gives the time from there to its first answer.
+    /// Starts the process and gives the time from there until it answers that it is well.
     pub(crate) async fn start(&mut self) -> Outcome<Duration> {
+        self.start_until(|status| status.is_success()).await
+    }
+
+    /// Starts the process and gives the time from there until it answers, whatever it does.
+    pub(crate) async fn start_unwell(&mut self) -> Outcome<Duration> {
+        self.start_until(|_| true).await
+    }
+
+    async fn start_until(&mut self, is_there: impl Fn(reqwest::StatusCode) -> bool) -> Outcome<Duration> {
         let address = self.data.join("web.address");
         _ = fs::remove_file(&address);
         let log = fs::File::options().create(true).append(true).open(self.data.join("node.log"))?;
         let begun = Instant::now();
         let process = Command::new(PROGRAM)
             .args(["serve", "--log", self.log])
+            .envs(self.environment.iter().cloned())
             .arg("--data")
             .arg(&self.data)
             .stdin(Stdio::null())
@@ -84,12 +105,12 @@ impl Node {
         loop {
             if let Ok(listening) = fs::read_to_string(&address) {
                 self.url = format!("https://{}", listening.trim());
-                if client.get(format!("{}/api/v1/health", self.url)).send().await.is_ok_and(|answer| answer.status().is_success()) {
+                if client.get(format!("{}/api/v1/health", self.url)).send().await.is_ok_and(|answer| is_there(answer.status())) {
                     break;
                 }
             }
             if begun.elapsed() > Duration::from_secs(60) {
-                return Err(format!("the node of {} did not start; see {}", self.org, self.data.join("node.log").display()).into());
+                return Err(format!("the node of {} did not start:\n{}", self.org, self.written()?).into());
             }
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
@@ -153,6 +174,7 @@ impl Node {
             fingerprint: self.fingerprint.clone(),
             password: self.password.clone(),
             log: self.log,
+            environment: Vec::new(),
             process: None,
             url: String::new(),
         })
@@ -171,6 +193,43 @@ impl Node {
             process.wait()?;
         }
         Ok(())
+    }
+
+    /// The process, as the system knows it.
+    pub(crate) fn process_id(&self) -> Outcome<u32> {
+        Ok(self.process.as_ref().ok_or("the node does not run")?.id())
+    }
+
+    /// Waits until the process has ended by itself, at most so long.
+    pub(crate) async fn ended(&mut self, patience: Duration) -> Outcome<ExitStatus> {
+        let begun = Instant::now();
+        loop {
+            let process = self.process.as_mut().ok_or("the node does not run")?;
+            if let Some(status) = process.try_wait()? {
+                self.process = None;
+                return Ok(status);
+            }
+            if begun.elapsed() > patience {
+                return Err(format!("the node of {} still runs", self.org).into());
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// What anybody is told of the node: nothing where all is well, else the words of its troubles.
+    pub(crate) async fn health(&self) -> Outcome<Vec<String>> {
+        let answer = self.client()?.get(format!("{}/api/v1/health", self.url)).send().await?;
+        if answer.status().is_success() {
+            return Ok(Vec::new());
+        }
+        let body: Value = answer.json().await?;
+        let reasons = body.get("reasons").and_then(Value::as_array).ok_or("a problem without reasons")?;
+        Ok(reasons.iter().map(|reason| text(reason, "code")).collect())
+    }
+
+    /// What the process has written.
+    pub(crate) fn written(&self) -> Outcome<String> {
+        Ok(fs::read_to_string(self.data.join("node.log"))?)
     }
 
     /// Resident memory now, in MiB.

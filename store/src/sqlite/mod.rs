@@ -67,9 +67,10 @@ enum Transaction {
 
 impl Store for Sqlite {
     fn append(&mut self, batch: &Batch) -> StoreResult<()> {
+        self.note_given_up();
         match &self.access.transaction {
             Transaction::Lost => return Err(StoreError::Failed("an earlier act failed, and was not rolled back".to_owned())),
-            Transaction::Dead(why) => return Err(StoreError::Failed(why.clone())),
+            Transaction::Dead(why) => return Err(StoreError::Broken(why.clone())),
             Transaction::Open | Transaction::Closed if batch.expected != self.access.size => {
                 return Err(StoreError::Conflict { expected: batch.expected, actual: self.access.size });
             }
@@ -79,13 +80,14 @@ impl Store for Sqlite {
                 self.access.transaction = Transaction::Open;
             }
         }
-        self.act(batch).inspect_err(|error| self.after_failed_act(error))
+        self.act(batch).map_err(|error| self.after_failed_act(error))
     }
 
     fn commit(&mut self) -> StoreResult<()> {
+        self.note_given_up();
         match &self.access.transaction {
             Transaction::Closed => return Ok(()),
-            Transaction::Dead(why) => return Err(StoreError::Failed(why.clone())),
+            Transaction::Dead(why) => return Err(StoreError::Broken(why.clone())),
             Transaction::Lost => {
                 self.forget()?;
                 return Err(StoreError::Failed("nothing was committed, for an earlier act failed".to_owned()));
@@ -97,6 +99,7 @@ impl Store for Sqlite {
             if !matches!(error, StoreError::Full) || forgotten.is_err() {
                 // WHY: after a failed synchronisation nobody knows what the disk has, and to try again proves nothing.
                 self.access.transaction = Transaction::Dead(error.to_string());
+                return Err(StoreError::Broken(error.to_string()));
             }
             return Err(error);
         }
@@ -107,6 +110,18 @@ impl Store for Sqlite {
 
     fn rollback(&mut self) -> StoreResult<()> {
         self.forget()
+    }
+
+    fn try_out(&mut self) -> StoreResult<()> {
+        self.note_given_up();
+        if matches!(self.access.transaction, Transaction::Closed) {
+            self.run("BEGIN IMMEDIATE")?;
+            self.access.transaction = Transaction::Open;
+            // The number that stands there already: the page is written all the same.
+            let written = self.connection.pragma_update(None, "user_version", schema::LAYOUT).map_err(fault);
+            return written.map_err(|error| self.after_failed_act(error));
+        }
+        Ok(())
     }
 }
 
@@ -124,16 +139,28 @@ impl Sqlite {
         Ok(())
     }
 
-    /// Undoes what a failed batch left, and finds out whether the batches before it are still there.
-    fn after_failed_act(&mut self, error: &StoreError) {
+    /// Takes note of a transaction that SQLite gave up.
+    ///
+    /// WHY: it does so also when a read fails. Left unnoticed, the next batch would be a transaction of its own, kept at
+    /// once and without those before it.
+    fn note_given_up(&mut self) {
+        if matches!(self.access.transaction, Transaction::Open) && self.connection.is_autocommit() {
+            self.access.transaction = Transaction::Lost;
+        }
+    }
+
+    /// Undoes what a failed batch left, finds out whether the batches before it are still there, and gives what to tell.
+    fn after_failed_act(&mut self, error: StoreError) -> StoreError {
         if !self.connection.is_autocommit() && self.run("ROLLBACK TO act").and_then(|()| self.run("RELEASE act")).is_ok() {
-            return;
+            return error;
         }
         // SQLite gave up the whole transaction: because there is no room, or else because it could not write.
-        self.access.transaction = match error {
-            StoreError::Full => Transaction::Lost,
-            other => Transaction::Dead(other.to_string()),
-        };
+        if matches!(error, StoreError::Full) {
+            self.access.transaction = Transaction::Lost;
+            return error;
+        }
+        self.access.transaction = Transaction::Dead(error.to_string());
+        StoreError::Broken(error.to_string())
     }
 
     /// Goes back to the last commit.
