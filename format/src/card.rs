@@ -2,7 +2,8 @@
 //!
 //! A card names the organisation, its keys, its addresses and its contact point that answers day and night. It is
 //! signed with the keys it carries, which proves only that they belong together: a card is believed when two people
-//! have compared its fingerprint over another channel, or when the keys of the card before it signed it.
+//! have compared its fingerprint over another channel, or when the keys of the card before it signed it. It is believed
+//! no longer once it is revoked, by its own organisation or by whoever believed it.
 
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +17,9 @@ use crate::verify::{Malformed, Reject, Statement, Verified, ensure, verify};
 
 /// The most addresses of one organisation.
 pub const MAX_ADDRESSES: usize = 8;
+
+/// The most characters of a revocation's reason.
+pub const MAX_REASON: usize = 1000;
 
 /// What sort of organisation it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -84,6 +88,37 @@ impl Statement for Card {
 
     fn may_be_signed_by(&self, signer: &OrgId) -> bool {
         self.org == *signer
+    }
+}
+
+/// A statement that a card is believed no longer: by its organisation, whose word goes to its peers, or by another that
+/// held the card, whose word stays with it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Revocation {
+    /// Who says so.
+    pub by: OrgId,
+    /// Whose card it is.
+    pub org: OrgId,
+    /// Fingerprint of the keys on it.
+    pub fingerprint: Digest,
+    /// Why.
+    pub reason: String,
+    /// When it was said.
+    pub at: Timestamp,
+}
+
+impl Statement for Revocation {
+    const CONTEXT: &'static str = "samverkan/revocation/v1";
+    const BUDGET: Budget = Budget::HEADER;
+
+    fn check(&self) -> Result<(), Malformed> {
+        let said = (1..=MAX_REASON).contains(&self.reason.chars().count()) && !self.reason.chars().any(char::is_control);
+        ensure(said, "reason", "is 1 to 1000 characters without control characters")
+    }
+
+    fn may_be_signed_by(&self, signer: &OrgId) -> bool {
+        self.by == *signer
     }
 }
 

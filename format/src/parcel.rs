@@ -38,6 +38,8 @@ pub enum ItemKind {
     Withdrawal,
     /// The sender's own next card.
     Card,
+    /// The sender's revocation of its own card.
+    Revocation,
     /// A holder's notice to an originator.
     Notice,
     /// A record of the recipient's own, given back after its recovery.
@@ -141,6 +143,8 @@ pub enum Item {
     Withdrawal(Box<Signed>),
     /// The sender's own next card.
     Card(Box<Signed>),
+    /// The sender's revocation of its own card.
+    Revocation(Box<Signed>),
     /// A holder's notice to an originator.
     Notice(Box<Signed>),
     /// A record of the recipient's own, given back after its recovery; without content where the holder has none.
@@ -164,6 +168,7 @@ impl Item {
             Self::Agreement(_) => ItemKind::Agreement,
             Self::Withdrawal(_) => ItemKind::Withdrawal,
             Self::Card(_) => ItemKind::Card,
+            Self::Revocation(_) => ItemKind::Revocation,
             Self::Notice(_) => ItemKind::Notice,
             Self::Returned { .. } => ItemKind::Returned,
         }
@@ -206,6 +211,9 @@ impl Item {
             }
             Self::Card(signed) => {
                 e.array(2)?.u8(6)?.bytes(&signed.to_bytes())?;
+            }
+            Self::Revocation(signed) => {
+                e.array(2)?.u8(7)?.bytes(&signed.to_bytes())?;
             }
             Self::Notice(signed) => {
                 e.array(2)?.u8(4)?.bytes(&signed.to_bytes())?;
@@ -309,6 +317,7 @@ fn read_item(d: &mut Decoder<'_>) -> Result<Item, Reject> {
             Item::Returned { signed, content }
         }
         (6, Some(2)) => Item::Card(Box::new(read_signed(d)?)),
+        (7, Some(2)) => Item::Revocation(Box::new(read_signed(d)?)),
         _ => return Err(Reject::Encoding("an item is of no known kind")),
     })
 }

@@ -71,6 +71,9 @@ pub enum Reject {
     /// The signer's card is not held here.
     #[error("no card of `{0}` is held here: import it and compare its fingerprint first")]
     UnknownSigner(OrgId),
+    /// The signer's card was revoked, and no later one is held.
+    #[error("the card of `{0}` was revoked: nothing new of theirs is taken in before a new card is imported and its fingerprint compared")]
+    Revoked(OrgId),
     /// A signature does not hold.
     #[error("the {algorithm} signature of `{signer}` does not hold over these bytes")]
     Signature {
@@ -98,6 +101,7 @@ impl Reject {
             Self::TooLarge { .. } => "too-large",
             Self::Encoding(_) => "bad-encoding",
             Self::UnknownSigner(_) => "unknown-organisation",
+            Self::Revoked(_) => "card-revoked",
             Self::Signature { .. } => "bad-signature",
             Self::NotTheirs(_) => "not-theirs",
             Self::Json(_) => "bad-json",
@@ -110,6 +114,11 @@ impl Reject {
 pub trait KeyDirectory {
     /// The keys to which `org` is pinned, if its card is held.
     fn keys(&self, org: &OrgId) -> Option<&PublicKeys>;
+
+    /// Whether the card of `org` was revoked, so that nothing new is taken for theirs. What only knows keys knows of none.
+    fn revoked(&self, _: &OrgId) -> bool {
+        false
+    }
 }
 
 /// A directory of one.
@@ -171,6 +180,9 @@ impl<'d, D: KeyDirectory + ?Sized> Verifier<'d, D> {
     fn check_signatures<T: Statement>(&mut self, signed: &Signed, digest: &Digest) -> Result<(), Reject> {
         let signer = signed.signer();
         let keys = self.directory.keys(signer).ok_or_else(|| Reject::UnknownSigner(signer.clone()))?;
+        if self.directory.revoked(signer) {
+            return Err(Reject::Revoked(signer.clone()));
+        }
         let Some(inclusion) = &signed.signatures().inclusion else {
             return hold(keys, signed.signatures(), signer, T::CONTEXT, signed.payload());
         };

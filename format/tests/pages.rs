@@ -29,6 +29,7 @@ fn digits(bytes: &[u8]) -> String {
 #[test]
 fn payloads_are_those_of_the_vectors() {
     for (name, on) in [
+        ("card", "revocation/plain.cose"),
         ("agreement", "agreement/plain.cose"),
         ("agreement", "withdrawal/plain.cose"),
         ("record", "record/plain.cose"),

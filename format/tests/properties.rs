@@ -89,6 +89,7 @@ fn item() -> impl Strategy<Value = Item> {
         signed().prop_map(|signed| Item::Agreement(Box::new(signed))),
         signed().prop_map(|signed| Item::Withdrawal(Box::new(signed))),
         signed().prop_map(|signed| Item::Card(Box::new(signed))),
+        signed().prop_map(|signed| Item::Revocation(Box::new(signed))),
         signed().prop_map(|signed| Item::Notice(Box::new(signed))),
     ]
 }

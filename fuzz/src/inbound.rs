@@ -8,6 +8,7 @@ use arbitrary::{Arbitrary, Unstructured};
 use format::Signed;
 use format::agreement::{Agreement, Withdrawal};
 use format::attachment::AttachmentRef;
+use format::card::Revocation;
 use format::checkpoint::Checkpoint;
 use format::keys::SigningKeys;
 use format::marking::{Caveat, Classification};
@@ -59,6 +60,7 @@ enum What {
     Agreement(Written),
     Withdrawal(Written),
     Notice(Written, u8),
+    Revocation(Written),
     Bytes(Vec<u8>),
 }
 
@@ -248,6 +250,12 @@ impl What {
                 };
                 let notice = Notice { holder, originator: cast.me.org().clone(), record: RecordId(Digest::of(b"record")), state, at: now() };
                 Item::Notice(Box::new(written.sign(&notice, cast)))
+            }
+            Self::Revocation(written) => {
+                let signer = written.signer(cast);
+                let (by, fingerprint) = (signer.org().clone(), signer.public().fingerprint());
+                let revocation = Revocation { org: by.clone(), by, fingerprint, reason: "stolen".to_owned(), at: now() };
+                Item::Revocation(Box::new(written.sign(&revocation, cast)))
             }
             Self::Bytes(bytes) => return (ItemKind::Record, bytes.clone()),
         };

@@ -2,7 +2,7 @@
 
 use format::Signed;
 use format::agreement::{Agreement, Withdrawal};
-use format::card::Card;
+use format::card::{Card, Revocation};
 use format::parcel::ParcelHeader;
 use format::receipt::{Notice, Receipt};
 use format::record::Header;
@@ -18,6 +18,7 @@ pub fn run(bytes: &[u8]) {
     let holds = [
         holds::<Header>(bytes),
         holds::<Card>(bytes),
+        holds::<Revocation>(bytes),
         holds::<Agreement>(bytes),
         holds::<Withdrawal>(bytes),
         holds::<ParcelHeader>(bytes),

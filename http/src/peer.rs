@@ -157,11 +157,11 @@ impl Desk {
     /// Whose key it is that calls, by the directory as it is now.
     fn recognise(&self, caller: &Caller) -> Result<OrgId, Problem> {
         let directory = self.handle.directory();
-        let pinned = caller.key.and_then(|key| directory.by_tls_key(&key));
+        let pinned = caller.key.and_then(|key| directory.caller(&key));
         let Some(peer) = pinned.map(|pinned| pinned.card.org.clone()).filter(|org| org != self.handle.identity().org()) else {
-            // The card was replaced while the connection stood: the old key is nobody's.
+            // The card was replaced or revoked while the connection stood: the old key is nobody's.
             caller.hang_up();
-            return Err(Problem::new(StatusCode::FORBIDDEN, "unknown-organisation", "no card that is held here has this key"));
+            return Err(Problem::new(StatusCode::FORBIDDEN, "unknown-organisation", "no card that is believed here has this key"));
         };
         if self.faults.exhausted(&peer) {
             hang_up(caller.clone());

@@ -3,13 +3,14 @@
 //! Between nodes there is TLS 1.3 with a hybrid post-quantum key exchange and nothing else: no older version, no
 //! classical group, no resumption, no early data. Both sides show a self-signed certificate, and what counts of it is
 //! its public key: it must be the one on the organisation's card, in the directory as it is now. Names, issuers and
-//! dates in the certificate are ignored on purpose, because the card, which people compared and which is replaced when
-//! a key is, already says what they would say. Proof of possession is not ignored: the handshake signature is verified
+//! dates in the certificate are ignored on purpose, because the card, which people compared and which is revoked or
+//! replaced when a key is, already says what they would say. Proof of possession is not ignored: the handshake signature is verified
 //! with the provider. Members' clients are met elsewhere, by [`web_server`], which also takes classical groups.
 
 use std::fmt;
 use std::sync::{Arc, PoisonError};
 
+use format::verify::KeyDirectory as _;
 use format::{Digest, OrgId};
 use node::node::Published;
 use node::state::Directory;
@@ -242,10 +243,14 @@ impl Pinned {
         let key = spki_sha256(certificate)?;
         let directory: Arc<Directory> = Arc::clone(&self.directory.read().unwrap_or_else(PoisonError::into_inner));
         let known = match &self.only {
-            Some(peer) => directory.card(peer).is_some_and(|pinned| pinned.card.tls_key == key),
-            None => directory.by_tls_key(&key).is_some_and(|pinned| pinned.card.org != self.me),
+            Some(peer) => directory.card(peer).filter(|pinned| pinned.card.tls_key == key),
+            None => directory.by_tls_key(&key).filter(|pinned| pinned.card.org != self.me),
         };
-        if known { Ok(()) } else { Err(Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure)) }
+        match known {
+            Some(pinned) if directory.revoked(&pinned.card.org) => Err(Error::InvalidCertificate(CertificateError::Revoked)),
+            Some(_) => Ok(()),
+            None => Err(Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure)),
+        }
     }
 
     fn check_signature(&self, message: &[u8], certificate: &CertificateDer<'_>, signed: &DigitallySignedStruct) -> Result<HandshakeSignatureValid, Error> {

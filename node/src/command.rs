@@ -55,6 +55,8 @@ pub enum Command {
     ImportCard { bytes: Vec<u8>, fingerprint: Digest },
     /// Makes this organisation's next card, with other addresses, and another contact point if one is given.
     RenewCard { addresses: Vec<String>, contact: Option<String> },
+    /// Revokes this organisation's own card, and tells every peer; or has another's card believed no longer here.
+    RevokeCard { org: OrgId, reason: String },
     /// Puts a version of an agreement forward, signed by this organisation.
     ProposeAgreement(Box<Agreement>),
     /// Signs a version that was put forward.
@@ -133,7 +135,9 @@ impl Command {
     #[must_use]
     pub const fn permissions(&self) -> &'static [Permission] {
         match self {
-            Self::ImportCard { .. } | Self::RenewCard { .. } | Self::Resume { .. } | Self::AcceptRecovery { .. } => &[Permission::ManageDirectory],
+            Self::ImportCard { .. } | Self::RenewCard { .. } | Self::RevokeCard { .. } | Self::Resume { .. } | Self::AcceptRecovery { .. } => {
+                &[Permission::ManageDirectory]
+            }
             Self::BackUp { .. } => &[Permission::BackUp],
             Self::ApproveRecovery => &[Permission::ApproveRecovery],
             Self::ProposeAgreement(_) => &[Permission::ProposeAgreement],
@@ -167,6 +171,7 @@ impl Command {
         match self {
             Self::ImportCard { .. } => "import-card",
             Self::RenewCard { .. } => "renew-card",
+            Self::RevokeCard { .. } => "revoke-card",
             Self::ProposeAgreement(_) => "propose-agreement",
             Self::SignAgreement { .. } => "sign-agreement",
             Self::Withdraw { .. } => "withdraw",
@@ -220,7 +225,7 @@ impl Command {
     }
 
     /// Whether it may be carried out on a node that was restored and whose recovery is not declared yet: reading, what it
-    /// takes to log in, and the approval itself.
+    /// takes to log in, and the approval itself. The same goes for a node whose own card was revoked.
     #[must_use]
     pub const fn is_for_restored(&self) -> bool {
         matches!(
@@ -248,6 +253,8 @@ pub struct RecordView {
     pub sent_back_because: Option<String>,
     /// Who passed it on to here in an emergency, without its originator's consent.
     pub emergency: Option<OrgId>,
+    /// When its originator's card was revoked, if that was after it came; none in a list.
+    pub revoked_later: Option<Timestamp>,
 }
 
 /// What became of a command.

@@ -58,6 +58,8 @@ pub struct RefusedTo {
 pub enum Event {
     /// A card was believed, after its fingerprint was compared.
     CardImported { org: OrgId, serial: u32, fingerprint: Digest },
+    /// A card is believed no longer: its own organisation revoked it, or this one distrusts it.
+    CardRevoked { org: OrgId, serial: u32, fingerprint: Digest, revocation: Digest, revoked_by: OrgId },
     /// A version of an agreement was put forward.
     AgreementProposed { agreement: AgreementId, version: u32, digest: Digest },
     /// A party's signature arrived, or was given.

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use format::agreement::{Agreement, Withdrawal};
-use format::card;
+use format::card::{self, Revocation};
 use format::keys::PublicKeys;
 use format::merkle::{self, Frontier, Hash};
 use format::receipt::{Notice, Receipt};
@@ -166,6 +166,7 @@ fn check_statement(keyring: &Keyring, row: &StatementRow) -> Result<(), Inspecti
         StatementKind::ReceiptIn | StatementKind::ReceiptOut => ("a receipt", keyring.verify::<Receipt>(&row.bytes)),
         StatementKind::Notice => ("a notice", keyring.verify::<Notice>(&row.bytes)),
         StatementKind::Recovery => ("a recovery", keyring.verify::<Recovery>(&row.bytes)),
+        StatementKind::Revocation => ("a revocation", keyring.verify::<Revocation>(&row.bytes)),
         // Evidence of a fault proves what it proves, whatever it is.
         StatementKind::Fault | StatementKind::Inquiry | StatementKind::Account => return Ok(()),
     };

@@ -13,6 +13,7 @@ use format::keys::SigningKeys;
 use format::merkle::{self, Frontier};
 use format::record::Header;
 use format::seal::OpeningKey;
+use format::verify::KeyDirectory as _;
 use format::{Digest, OrgId, RecordId, Signed, Timestamp};
 use policy::access::Pass;
 use policy::house::HouseRules;
@@ -239,6 +240,12 @@ impl<S: Store> Node<S> {
             return Err(wrong_state(
                 "noden är återställd från en säkerhetskopia: två medarbetare godkänner att den fortsätter (samverkan recovery approve); till dess läser man bara",
                 "this node was restored from a backup: two members approve that it goes on (samverkan recovery approve); until then it is read, and no more",
+            ));
+        }
+        if self.state.directory.revoked(self.me.org()) && !command.is_for_restored() {
+            return Err(wrong_state(
+                "den här organisationens kort är återkallat: noden läser man bara, och det som ska ut härifrån behöver nya nycklar",
+                "this organisation's card was revoked: the node is read, and no more; whatever is to leave takes new keys",
             ));
         }
         let actor = Actor::Member(pass.member().to_owned());
@@ -505,6 +512,7 @@ impl<S: Store> Node<S> {
     fn decide(&mut self, pass: &Pass, command: Command, now: Timestamp) -> Result<(Outcome, Plan), Refusal> {
         match command {
             Command::RenewCard { addresses, contact } => self.renew_card(addresses, contact, now),
+            Command::RevokeCard { org, reason } => self.revoke_card(&org, reason, now),
             Command::ImportCard { bytes, fingerprint } => self.import_card(&bytes, fingerprint, now),
             Command::ProposeAgreement(agreement) => self.propose_agreement(&agreement, now),
             Command::SignAgreement { id, version } => self.sign_agreement(&id, version, now),

@@ -212,6 +212,8 @@ pub enum Suspicion {
     SplitLedger,
     /// This node itself was restored from a backup, and the peer has yet to accept its recovery.
     Restored,
+    /// The peer's card was revoked, and no later one is held.
+    Revoked,
 }
 
 impl Suspicion {
@@ -223,13 +225,14 @@ impl Suspicion {
             Self::RolledBack => "rolled-back",
             Self::SplitLedger => "split-ledger",
             Self::Restored => "restored",
+            Self::Revoked => "revoked",
         }
     }
 
     /// Reads the word.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
-        [Self::Fork, Self::RolledBack, Self::SplitLedger, Self::Restored].into_iter().find(|known| known.as_str() == word)
+        [Self::Fork, Self::RolledBack, Self::SplitLedger, Self::Restored, Self::Revoked].into_iter().find(|known| known.as_str() == word)
     }
 }
 
@@ -328,6 +331,8 @@ pub enum StatementKind {
     Inquiry,
     /// What a peer last saw of this node, after this one was restored.
     Account,
+    /// A revocation of a card.
+    Revocation,
 }
 
 /// A signed statement, kept as evidence.

@@ -4,7 +4,7 @@
 //! store, so after any failure it can be read again. The [`Directory`] is shared with those who verify and preview
 //! while the writer goes on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use format::agreement::{Agreement, Withdrawal};
@@ -39,6 +39,8 @@ pub struct Directory {
     digests: BTreeMap<(AgreementId, u32), Digest>,
     /// Signatures on versions that follow one which is not known here yet, with the signers.
     early: Vec<(Agreement, Digest, OrgId)>,
+    /// Whose card was revoked, with no later one held: as the state of exchange with them says.
+    revoked: BTreeSet<OrgId>,
 }
 
 /// How many signatures on versions are kept that follow one which is not known here yet; beyond, they are refused.
@@ -47,6 +49,10 @@ const MAX_EARLY: usize = 1024;
 impl KeyDirectory for Directory {
     fn keys(&self, org: &OrgId) -> Option<&PublicKeys> {
         self.cards.get(org).map(|pinned| &pinned.keys)
+    }
+
+    fn revoked(&self, org: &OrgId) -> bool {
+        self.revoked.contains(org)
     }
 }
 
@@ -66,6 +72,12 @@ impl Directory {
     #[must_use]
     pub fn by_tls_key(&self, key: &Digest) -> Option<&Arc<Pinned>> {
         self.cards.values().find(|pinned| pinned.card.tls_key == *key)
+    }
+
+    /// The organisation whose peer certificate has this key, and whose card was not revoked.
+    #[must_use]
+    pub fn caller(&self, key: &Digest) -> Option<&Arc<Pinned>> {
+        self.by_tls_key(key).filter(|pinned| !self.revoked(&pinned.card.org))
     }
 
     /// The country on the card of `org`.
@@ -160,7 +172,8 @@ impl Directory {
             | StatementKind::Fault
             | StatementKind::Recovery
             | StatementKind::Inquiry
-            | StatementKind::Account => {}
+            | StatementKind::Account
+            | StatementKind::Revocation => {}
         }
         Ok(())
     }
@@ -200,6 +213,7 @@ impl State {
         for row in ports::directory(reader) {
             directory.learn(&row?)?;
         }
+        directory.revoked = opening.peers.iter().filter(|peer| is_revoked(peer)).map(|peer| peer.org.clone()).collect();
         let queued = directory.cards.keys().map(|org| Ok((org.clone(), reader.outgoing_count(org)?))).collect::<StoreResult<_>>()?;
         Ok(Self {
             queued,
@@ -220,7 +234,9 @@ impl State {
         for row in &changes.statements {
             Arc::make_mut(&mut self.directory).learn(row)?;
         }
-        self.peers.extend(changes.peers.into_iter().map(|peer| (peer.org.clone(), peer)));
+        for peer in changes.peers {
+            self.see_peer(peer);
+        }
         for leaf in &changes.leaves {
             self.frontier.push(format::merkle::leaf_hash(leaf));
         }
@@ -232,6 +248,17 @@ impl State {
         }
         self.clock = changes.last_entry.unwrap_or(self.clock).max(self.clock);
         Ok(())
+    }
+
+    /// Takes in how exchange with a peer stands. The directory follows where its card is revoked, or a later one is held.
+    fn see_peer(&mut self, peer: PeerRow) {
+        if is_revoked(&peer) != self.directory.revoked(&peer.org) {
+            let directory = Arc::make_mut(&mut self.directory);
+            if !directory.revoked.remove(&peer.org) {
+                directory.revoked.insert(peer.org.clone());
+            }
+        }
+        self.peers.insert(peer.org.clone(), peer);
     }
 
     /// This node's era, once it was restored from a backup.
@@ -267,9 +294,7 @@ impl State {
             Change::Statement(row) if matches!(row.kind, StatementKind::Card | StatementKind::Agreement | StatementKind::Withdrawal) => {
                 Arc::make_mut(&mut self.directory).learn(row)?;
             }
-            Change::Peer(peer) => {
-                self.peers.insert(peer.org.clone(), peer.clone());
-            }
+            Change::Peer(peer) => self.see_peer(peer.clone()),
             Change::Serial(year, serial) => {
                 self.serials.insert(*year, *serial);
             }
@@ -283,6 +308,10 @@ impl State {
         }
         Ok(())
     }
+}
+
+fn is_revoked(peer: &PeerRow) -> bool {
+    peer.suspicion == Some(Suspicion::Revoked)
 }
 
 /// Levels of the tree that are kept: the leaves, and every fourth above.

@@ -11,8 +11,9 @@ use samverkan_node::entry::{Actor, Entry, Event};
 const SAMPLE: &str = include_str!("../testdata/entry-1.jsonl");
 
 /// The words of all events, in the order of the enumeration.
-const EVENTS: [&str; 49] = [
+const EVENTS: [&str; 50] = [
     "card-imported",
+    "card-revoked",
     "agreement-proposed",
     "agreement-signed",
     "party-withdrew",
@@ -97,6 +98,7 @@ fn every_event_occurs_once() {
     // Nothing is hidden from the list: a new event stops this from compiling.
     let _listed = |event: &Event| match event {
         Event::CardImported { .. }
+        | Event::CardRevoked { .. }
         | Event::AgreementProposed { .. }
         | Event::AgreementSigned { .. }
         | Event::PartyWithdrew { .. }

@@ -168,6 +168,7 @@ impl Code for Suspicion {
             Self::RolledBack => 2,
             Self::SplitLedger => 3,
             Self::Restored => 4,
+            Self::Revoked => 5,
         }
     }
 
@@ -177,6 +178,7 @@ impl Code for Suspicion {
             2 => Self::RolledBack,
             3 => Self::SplitLedger,
             4 => Self::Restored,
+            5 => Self::Revoked,
             _ => return None,
         })
     }
@@ -198,6 +200,7 @@ impl Code for StatementKind {
             Self::Recovery => 8,
             Self::Inquiry => 9,
             Self::Account => 10,
+            Self::Revocation => 11,
         }
     }
 
@@ -213,6 +216,7 @@ impl Code for StatementKind {
             8 => Self::Recovery,
             9 => Self::Inquiry,
             10 => Self::Account,
+            11 => Self::Revocation,
             _ => return None,
         })
     }
@@ -231,6 +235,7 @@ impl Code for ItemKind {
             Self::Notice => 5,
             Self::Returned => 6,
             Self::Card => 7,
+            Self::Revocation => 8,
         }
     }
 
@@ -243,6 +248,7 @@ impl Code for ItemKind {
             5 => Self::Notice,
             6 => Self::Returned,
             7 => Self::Card,
+            8 => Self::Revocation,
             _ => return None,
         })
     }

@@ -53,6 +53,8 @@ pub enum SeenItem {
     Withdrawal(Withdrawal),
     /// A card.
     Card,
+    /// A revocation of a card.
+    Revocation,
     /// A notice.
     Notice(Notice),
     /// A record of the recipient's own, given back.
@@ -69,6 +71,7 @@ impl std::fmt::Display for SeenItem {
             Self::Piece { record } => write!(f, "piece of {}", record.0.short()),
             Self::Agreement { agreement, signer } => write!(f, "{} signed by {signer}", agreement.id),
             Self::Card => f.write_str("a card"),
+            Self::Revocation => f.write_str("a revocation"),
             Self::Withdrawal(withdrawal) => write!(f, "{} leaves {}", withdrawal.org, withdrawal.agreement),
             Self::Returned { header, .. } => write!(f, "back: {} {} v{}", header.kind, header.number, header.version),
             Self::Notice(notice) => write!(f, "{} has {} {:?}", notice.holder, notice.record.0.short(), notice.state),
@@ -367,7 +370,7 @@ impl Chronicle {
                 self.withdrew(at, &withdrawal.agreement, &withdrawal.org, withdrawal.at);
             }
             SeenItem::Returned { id, header } => self.came_back(at, *id, header),
-            SeenItem::Piece { .. } | SeenItem::Notice(_) | SeenItem::Card => {}
+            SeenItem::Piece { .. } | SeenItem::Notice(_) | SeenItem::Card | SeenItem::Revocation => {}
         }
         debug_assert!(self.place(&me).is_some());
     }
@@ -499,6 +502,7 @@ fn read_item(item: &Item) -> Option<SeenItem> {
         Item::Agreement(signed) => SeenItem::Agreement { agreement: Rc::new(serde_json::from_slice(signed.payload()).ok()?), signer: signed.signer().clone() },
         Item::Withdrawal(signed) => SeenItem::Withdrawal(serde_json::from_slice(signed.payload()).ok()?),
         Item::Card(_) => SeenItem::Card,
+        Item::Revocation(_) => SeenItem::Revocation,
         Item::Notice(signed) => SeenItem::Notice(serde_json::from_slice(signed.payload()).ok()?),
         Item::Returned { signed, .. } => SeenItem::Returned { id: RecordId(signed.digest()), header: Rc::new(serde_json::from_slice(signed.payload()).ok()?) },
     })

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use samverkan_format::agreement::{Agreement, Withdrawal};
 use samverkan_format::attachment::{AttachmentRef, verify_piece};
-use samverkan_format::card::introduce;
+use samverkan_format::card::{Revocation, introduce};
 use samverkan_format::grading::Grading;
 use samverkan_format::json::{self, Budget, Object};
 use samverkan_format::keys::PublicKeys;
@@ -97,6 +97,7 @@ pub(crate) fn message(known: &Known, folder: &str, case: &Case, bytes: &[u8]) ->
             }
             Ok(format!("{:?} {}", card.value(), keys.fingerprint()))
         }
+        ("revocation", _) => statement::<Revocation>(known, case, bytes),
         ("agreement", _) => statement::<Agreement>(known, case, bytes),
         ("withdrawal", _) => statement::<Withdrawal>(known, case, bytes),
         ("record", _) => {

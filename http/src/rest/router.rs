@@ -39,6 +39,7 @@ pub(super) fn routes(gate: Arc<Gate>) -> Routes {
         .route(Get,    "/organisations/{organisation}/card", ReadDirectory, organisations::card,     "Gives an organisation's signed card")
         .route(Post,   "/organisations",                ManageDirectory,  organisations::import,     "Imports a card whose fingerprint was compared")
         .route(Post,   "/cards",                        ManageDirectory,  organisations::renew,      "Makes this organisation's next card, with other addresses, and sends it to its peers")
+        .route(Post,   "/organisations/{organisation}/revocation", ManageDirectory, organisations::revoke, "Has a card believed no longer: another's here, or this organisation's own everywhere")
 
         .route(Get,    "/agreements",                   ReadAgreements,   agreements::read::list,    "Lists the agreements")
         .route(Get,    "/agreements/{agreement}",       ReadAgreements,   agreements::read::show,    "Shows a version of an agreement and how it stands")

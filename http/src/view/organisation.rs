@@ -1,6 +1,7 @@
 //! Organisations, as their cards introduce them.
 
-use node::state::Pinned;
+use format::verify::KeyDirectory as _;
+use node::state::{Directory, Pinned};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -35,10 +36,12 @@ pub struct OrganisationView {
     pub issued: String,
     /// Whether it is the organisation whose node this is.
     pub own: bool,
+    /// Whether its card was revoked, and no later one is held: nothing new of theirs is taken in, and nothing goes to them.
+    pub revoked: bool,
 }
 
 impl OrganisationView {
-    pub(crate) fn of(pinned: &Pinned, me: &format::OrgId) -> Self {
+    pub(crate) fn of(pinned: &Pinned, me: &format::OrgId, directory: &Directory) -> Self {
         let card = &pinned.card;
         Self {
             id: card.org.to_string(),
@@ -52,6 +55,7 @@ impl OrganisationView {
             serial: card.serial,
             issued: card.issued.to_string(),
             own: card.org == *me,
+            revoked: directory.revoked(&card.org),
         }
     }
 }

@@ -201,6 +201,10 @@ pub struct HereView {
     /// Who passed it on to here in an emergency, without its originator's consent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub emergency: Option<String>,
+    /// When its originator's card was revoked, if that was after it came.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
+    pub revoked_later: Option<String>,
 }
 
 impl From<&RecordView> for HereView {
@@ -219,6 +223,7 @@ impl From<&RecordView> for HereView {
             arrived: row.arrived.to_string(),
             grant: row.grant.map(|grant| grant.to_string()),
             emergency: view.emergency.as_ref().map(ToString::to_string),
+            revoked_later: view.revoked_later.map(|at| at.to_string()),
         }
     }
 }

@@ -94,7 +94,7 @@ pub(crate) fn standing() -> Object {
 }
 
 pub(crate) fn suspicion() -> Object {
-    of([Suspicion::Fork, Suspicion::RolledBack, Suspicion::SplitLedger, Suspicion::Restored].map(Suspicion::as_str))
+    of([Suspicion::Fork, Suspicion::RolledBack, Suspicion::SplitLedger, Suspicion::Restored, Suspicion::Revoked].map(Suspicion::as_str))
 }
 
 pub(crate) fn condition() -> Object {

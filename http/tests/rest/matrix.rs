@@ -70,7 +70,7 @@ fn body(method: &str, path: &str) -> Value {
         ("POST", "/agreements") => agreement_json("new"),
         ("POST", "/agreements/{agreement}/signatures") => json!({ "version": 1 }),
         ("POST", "/drafts") | ("PUT", "/drafts/{number}/{version}") => draft_json("ctg", "another title"),
-        ("POST", "/records/{record}/return" | "/records/{record}/recall") => json!({ "reason": "a reason" }),
+        ("POST", "/organisations/{organisation}/revocation" | "/records/{record}/return" | "/records/{record}/recall") => json!({ "reason": "a reason" }),
         ("POST", "/records/{record}/correction") => correction,
         ("POST", "/records/{record}/passing-on") => json!({ "to": "dk-pet" }),
         ("POST", "/records/{record}/consent-requests") => json!({ "recipient": "dk-pet", "reason": "they asked" }),

@@ -3,18 +3,19 @@
 use std::collections::BTreeSet;
 
 use format::agreement::Text;
-use format::card::{self, Card};
+use format::card::{self, Card, Revocation};
 use format::parcel::ItemKind;
-use format::verify::{self, Verified};
-use format::{Digest, OrgId, Timestamp};
+use format::verify::{self, KeyDirectory as _, Verified};
+use format::{Digest, OrgId, Signed, Timestamp};
 
 use super::agreement::report;
 use crate::command::{Outcome, Refusal};
 use crate::entry::Event;
 use crate::exchange::CARRIED_WINDOW;
 use crate::node::{Node, Plan};
-use crate::ports::Store;
-use crate::rows::{Change, MemberRow, Outgoing, StatementKind, StatementRow, Suspicion};
+use crate::ports::{Store, StoreError, StoreResult};
+use crate::recovery::recoveries_of;
+use crate::rows::{Change, MemberRow, Outgoing, PeerRow, StatementKind, StatementRow, Suspicion};
 
 pub(crate) fn invalid(what: &'static str, why: impl ToString) -> Refusal {
     Refusal::Invalid { what, why: why.to_string() }
@@ -50,6 +51,9 @@ impl<S: Store> Node<S> {
                 ));
             }
         }
+        if self.revocations(&card.org)?.iter().any(|(_, revoked)| revoked.by == card.org && revoked.fingerprint == fingerprint) {
+            return Err(invalid("card", format!("{} revoked these keys itself, and they are never believed again: ask for a card with new ones", card.org)));
+        }
         if self.state.directory.cards().any(|other| other.card.org != card.org && other.card.short == card.short) {
             return Err(invalid("card", format!("another organisation here has the short name {}", card.short)));
         }
@@ -60,7 +64,77 @@ impl<S: Store> Node<S> {
         plan.event(Event::CardImported { org: card.org.clone(), serial: card.serial, fingerprint });
         plan.change(Change::Statement(card_row(&card, now)));
         self.new_peer(&card.org, &mut plan);
+        if self.state.directory.revoked(&card.org) {
+            // People have compared a later card: what waits for the organisation goes on.
+            let state = self.state.peer(&card.org);
+            plan.event(Event::Resumed { peer: card.org.clone(), from: state.received + 1 });
+            plan.change(Change::Peer(PeerRow { suspicion: None, ..state }));
+        }
         Ok((Outcome::Done, plan))
+    }
+
+    /// Has a card believed no longer: this organisation's own, of which every peer is told, or another's, which is this
+    /// organisation's own business. One person does it: it only stops, and cannot wait for a second.
+    pub(crate) fn revoke_card(&self, org: &OrgId, reason: String, now: Timestamp) -> Result<(Outcome, Plan), Refusal> {
+        let pinned = self.state.directory.card(org).ok_or_else(|| Refusal::NotFound { what: "card", name: org.to_string() })?;
+        if self.state.directory.revoked(org) {
+            return Err(wrong_state(format!("kortet för {org} är redan återkallat"), format!("the card of {org} was revoked already")));
+        }
+        let revocation = Revocation { by: self.me.org().clone(), org: org.clone(), fingerprint: pinned.keys.fingerprint(), reason, at: now };
+        let revocation = verify::state(&revocation, &self.me.keys).map_err(|e| invalid("revocation", report(&e)))?;
+        let mut plan = Plan::default();
+        self.keep_revocation(&revocation, &mut plan, now);
+        if org == self.me.org() {
+            for other in self.state.directory.cards().map(|pinned| &pinned.card.org).filter(|other| *other != org) {
+                plan.change(Change::Queue(other.clone(), Outgoing::Statement(ItemKind::Revocation, revocation.digest())));
+            }
+        }
+        Ok((Outcome::Done, plan))
+    }
+
+    /// Takes in a peer's revocation of its own card.
+    pub(crate) fn learn_revocation(&self, revocation: &Verified<Revocation>, from: &OrgId, plan: &mut Plan, now: Timestamp) -> Result<(), BTreeSet<String>> {
+        let refuse = |code: &str| Err([code.to_owned()].into());
+        if revocation.org != *from || revocation.by != *from || *from == *self.me.org() {
+            return refuse("card-not-theirs");
+        }
+        // WHY: the key that signed it is the one that is held; a thief who says so too does no more than end his own use of it.
+        if self.state.directory.keys(from).is_none_or(|keys| keys.fingerprint() != revocation.fingerprint) {
+            return refuse("card-differs");
+        }
+        self.keep_revocation(revocation, plan, now);
+        Ok(())
+    }
+
+    fn keep_revocation(&self, revocation: &Verified<Revocation>, plan: &mut Plan, now: Timestamp) {
+        let org = revocation.org.clone();
+        let serial = self.state.directory.card(&org).map_or(0, |pinned| pinned.card.serial);
+        let (fingerprint, digest, by) = (revocation.fingerprint, revocation.digest(), revocation.by.clone());
+        plan.event(Event::CardRevoked { org: org.clone(), serial, fingerprint, revocation: digest, revoked_by: by });
+        plan.change(Change::Statement(StatementRow {
+            kind: StatementKind::Revocation,
+            key: digest,
+            org: org.clone(),
+            about: Some(recoveries_of(&org)),
+            bytes: revocation.signed().to_bytes(),
+            at: now,
+        }));
+        plan.change(Change::Peer(PeerRow { suspicion: Some(Suspicion::Revoked), ..self.state.peer(&org) }));
+    }
+
+    /// When a card of `org` was first revoked after `since`, if one was.
+    pub(crate) fn revoked_after(&self, org: &OrgId, since: Timestamp) -> Result<Option<Timestamp>, Refusal> {
+        Ok(self.revocations(org)?.into_iter().map(|(at, _)| at).find(|at| *at >= since))
+    }
+
+    /// Every revocation of a card of `org`, oldest first, with when it was kept here.
+    fn revocations(&self, org: &OrgId) -> StoreResult<Vec<(Timestamp, Revocation)>> {
+        let corrupt = |why: String| StoreError::Corrupt { what: "revocation", why };
+        let read = |row: StatementRow| {
+            let signed = Signed::parse(&row.bytes).map_err(|e| corrupt(e.to_string()))?;
+            Ok((row.at, serde_json::from_slice(signed.payload()).map_err(|e| corrupt(e.to_string()))?))
+        };
+        self.store.statements_about(StatementKind::Revocation, &recoveries_of(org))?.into_iter().map(read).collect()
     }
 
     /// Makes this organisation's next card, with the same keys, and puts it in line for everyone whose card is held.
@@ -130,6 +204,12 @@ impl<S: Store> Node<S> {
             return Err(wrong_state(
                 format!("den här noden återställdes från en säkerhetskopia: utbytet fortsätter när {peer} har godtagit återställningen"),
                 format!("this node was restored from a backup: exchange goes on when {peer} has accepted its recovery"),
+            ));
+        }
+        if state.suspicion == Some(Suspicion::Revoked) {
+            return Err(wrong_state(
+                format!("kortet för {peer} är återkallat: utbytet fortsätter när ett nytt kort har lästs in och dess fingeravtryck jämförts"),
+                format!("the card of {peer} was revoked: exchange goes on when a new card is imported and its fingerprint compared"),
             ));
         }
         state.suspicion = None;

@@ -29,6 +29,7 @@ impl<S: Store> Node<S> {
         if let Some(content) = self.store.content(record)? {
             view.sent_back_because = self.sent_back_because(&view.row, &content)?;
         }
+        view.revoked_later = self.revoked_after(&view.row.originator, view.row.arrived)?;
         Ok((Outcome::Opened(Box::new(to_member(pass, view))), plan))
     }
 
@@ -106,6 +107,6 @@ impl<S: Store> Node<S> {
             Some(from) if *from != row.originator => super::emergency::notice(&self.store, &row.id, from, self.me.org())?.map(|_| from.clone()),
             _ => None,
         };
-        Ok(RecordView { row, content, sent_back_because: None, emergency })
+        Ok(RecordView { row, content, sent_back_because: None, emergency, revoked_later: None })
     }
 }

@@ -51,6 +51,7 @@ pub fn seal_answer(
         Answer::Stopped(Suspicion::RolledBack) => Some(Why::RolledBack),
         Answer::Stopped(Suspicion::SplitLedger) => Some(Why::SplitLedger),
         Answer::Stopped(Suspicion::Restored) => Some(Why::Restored),
+        Answer::Stopped(Suspicion::Revoked) => return Err(DispatchFault::Unknown(peer.clone())),
     };
     let (kind, message) = match (answer, why) {
         (Answer::Receipt(receipt), _) => (RECEIPT, receipt.clone()),

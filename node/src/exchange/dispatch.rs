@@ -78,7 +78,7 @@ pub enum DispatchFault {
     #[error(transparent)]
     Seal(#[from] SealFault),
     /// The peer's card is no longer held.
-    #[error("no card of `{0}` is held here")]
+    #[error("no card of `{0}` is held here that was not revoked")]
     Unknown(OrgId),
     /// This node's keys did not sign.
     #[error("the keys of this node did not sign")]
@@ -116,7 +116,7 @@ impl Dispatch {
     /// The store could not be read, or the peer's key did not seal.
     pub fn seal(self, reader: &dyn Reader, me: &Identity, directory: &Directory) -> Result<Released<Vec<u8>>, DispatchFault> {
         let peer = self.parcel.peer;
-        let keys = directory.keys(&peer).ok_or_else(|| DispatchFault::Unknown(peer.clone()))?;
+        let keys = directory.keys(&peer).filter(|_| !directory.revoked(&peer)).ok_or_else(|| DispatchFault::Unknown(peer.clone()))?;
         let header = Signed::parse(&self.parcel.header).map_err(|e| StoreError::Corrupt { what: "parcel header", why: e.to_string() })?;
         let mut items = Vec::with_capacity(self.parcel.items.len());
         for (item, bytes) in self.parcel.items.iter().zip(self.bytes) {
@@ -192,6 +192,7 @@ fn statement_item(reader: &dyn Reader, kind: ItemKind, digest: &Digest) -> Store
         ItemKind::Agreement => StatementKind::Agreement,
         ItemKind::Withdrawal => StatementKind::Withdrawal,
         ItemKind::Card => StatementKind::Card,
+        ItemKind::Revocation => StatementKind::Revocation,
         ItemKind::Notice => StatementKind::Notice,
         ItemKind::Record | ItemKind::Piece | ItemKind::Returned => return Ok(None),
     };
@@ -202,6 +203,7 @@ fn statement_item(reader: &dyn Reader, kind: ItemKind, digest: &Digest) -> Store
     Ok(Some(match stored {
         StatementKind::Withdrawal => Item::Withdrawal(signed),
         StatementKind::Card => Item::Card(signed),
+        StatementKind::Revocation => Item::Revocation(signed),
         StatementKind::Notice => Item::Notice(signed),
         _ => Item::Agreement(signed),
     }))

@@ -5,7 +5,7 @@
 //! does not hold is refused whole.
 
 use format::agreement::{Agreement, Withdrawal};
-use format::card::Card;
+use format::card::{Card, Revocation};
 use format::merkle::Hash;
 use format::parcel::{self, Evidence, Item, ItemRef, ParcelHeader};
 use format::receipt::{Notice, State};
@@ -100,6 +100,7 @@ pub(super) enum InboundItem {
     Agreement(Box<Verified<Agreement>>),
     Withdrawal(Box<Verified<Withdrawal>>),
     Card(Box<Verified<Card>>),
+    Revocation(Box<Verified<Revocation>>),
     Notice(Box<Verified<Notice>>),
     Returned(Box<Verified<Header>>, Option<Salted>),
 }
@@ -167,6 +168,7 @@ fn verify_item(named: &ItemRef, bytes: &[u8], verifier: &mut Verifier<'_, Direct
         Item::Agreement(signed) => InboundItem::Agreement(Box::new(verifier.verify_parsed(*signed)?)),
         Item::Withdrawal(signed) => InboundItem::Withdrawal(Box::new(verifier.verify_parsed(*signed)?)),
         Item::Card(signed) => InboundItem::Card(Box::new(verifier.verify_parsed(*signed)?)),
+        Item::Revocation(signed) => InboundItem::Revocation(Box::new(verifier.verify_parsed(*signed)?)),
         Item::Notice(signed) => InboundItem::Notice(Box::new(verifier.verify_parsed(*signed)?)),
         Item::Returned { signed, content } => {
             let header: Verified<Header> = verifier.verify_parsed(*signed)?;

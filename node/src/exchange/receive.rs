@@ -171,6 +171,8 @@ impl<S: Store> Node<S> {
         state.received_digest = digest;
         state.receipted_size = size;
         state.checkpoint = Some(theirs);
+        // An item of this parcel may have been the sender's revocation of its own card.
+        state.suspicion = self.state.peer(&from).suspicion;
         plan.change(Change::Peer(state));
         let key = given_key(&from, sequence, self.state.era());
         plan.change(Change::Statement(StatementRow { kind: StatementKind::ReceiptOut, key, org: from, about: Some(digest), bytes: bytes.clone(), at: now }));
@@ -245,6 +247,7 @@ impl<S: Store> Node<S> {
             InboundItem::Agreement(agreement) => self.learn_agreement(&agreement, plan, now),
             InboundItem::Withdrawal(withdrawal) => self.learn_withdrawal(&withdrawal, plan, now),
             InboundItem::Card(card) => self.learn_card(&card, from, plan, now),
+            InboundItem::Revocation(revocation) => self.learn_revocation(&revocation, from, plan, now),
             InboundItem::Notice(notice) => {
                 about = Some(notice.record);
                 self.take_notice(&notice, from, plan, now)?

@@ -13,7 +13,7 @@ use format::{Digest, Signed, Timestamp};
 
 use super::ask::continues;
 use super::{Asked, recoveries_of};
-use crate::act::directory::invalid;
+use crate::act::directory::{invalid, wrong_state};
 use crate::command::Refusal;
 use crate::entry::{Actor, Event};
 use crate::exchange::receipt_key;
@@ -32,6 +32,9 @@ impl<S: Store> Node<S> {
         self.refresh()?;
         let now = self.now(now);
         let peer = asked.from().clone();
+        if self.state.directory.revoked(&peer) {
+            return Err(wrong_state(format!("kortet för {peer} är återkallat"), format!("the card of {peer} was revoked")));
+        }
         let state = self.state.peer(&peer);
         if Some(asked.inquiry.era) > state.era {
             // Where nothing was ever exchanged nothing can have been lost: there is nothing for a person to look at. A second

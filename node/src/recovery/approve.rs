@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use format::recovery::{APPROVALS, Account, Approval, Recovery};
-use format::verify;
+use format::verify::{self, KeyDirectory as _};
 use format::{Digest, OrgId, Signed, Timestamp};
 use policy::access::Pass;
 
@@ -35,7 +35,7 @@ impl<S: Store> Node<S> {
         plan.change(Change::Recovery(RecoveryRow { era, size, root, approvals: Vec::new(), declared: None }));
         // Whoever is known may know more of this node than it does itself.
         let others: BTreeSet<OrgId> = self.state.directory.cards().map(|pinned| pinned.card.org.clone()).filter(|org| org != self.me.org()).collect();
-        for org in others {
+        for org in others.into_iter().filter(|org| !self.state.directory.revoked(org)) {
             plan.change(Change::Peer(PeerRow { suspicion: Some(Suspicion::Restored), ..self.state.peer(&org) }));
         }
         self.keep(plan, &Actor::Node, era)

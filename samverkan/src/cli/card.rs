@@ -27,7 +27,9 @@ Examples:
   samverkan card export                          write your own card to ORG.card, to send to a partner
   samverkan card import no-pst.card              compare the fingerprint on the telephone, line by line
   samverkan card import no-pst.card --fingerprint 3f9a...   when it was read to you already
-  samverkan card renew --address node.sapo.example:7443     this node is reached elsewhere now")]
+  samverkan card renew --address node.sapo.example:7443     this node is reached elsewhere now
+  samverkan card distrust no-pst --reason \"their duty officer says that a key was stolen\"
+  samverkan card revoke --reason \"keys.json was stolen\"     nobody believes this organisation's keys any more")]
 pub(super) enum Card {
     /// Write a card to a file: your own, or another that is held here
     Export {
@@ -53,6 +55,23 @@ pub(super) enum Card {
         /// Another contact point, available at all hours
         #[arg(long, value_name = "TEXT")]
         contact: Option<String>,
+    },
+    /// Believe another organisation's card no longer: nothing new of theirs is taken in, and nothing goes to them
+    Distrust {
+        /// The organisation
+        org: OrgId,
+        /// Why, for whoever reads it later
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+    /// Revoke this organisation's own card, for ever, and tell every peer
+    Revoke {
+        /// Why; peers get to see it
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+        /// Do not ask whether it is meant
+        #[arg(long)]
+        yes: bool,
     },
     /// Show a card that is held here, with its fingerprint to read out
     Show {
@@ -90,6 +109,8 @@ pub(super) async fn run(context: &Context, verb: Card) -> Outcome {
             context.printer.answer(&answer, told);
             Ok(())
         }
+        Card::Distrust { org, reason } => distrust(context, &client, &org, &reason).await,
+        Card::Revoke { reason, yes } => revoke(context, &client, &reason, yes).await,
         Card::Show { org } => {
             let org = named_or_own(&client, org).await?;
             let answer = client.get(&["organisations", &org]).send().await?;
@@ -111,10 +132,38 @@ async fn named_or_own(client: &Client, named: Option<OrgId>) -> Outcome<String> 
     }
 }
 
-/// The fingerprint of the card that is held of an organisation; empty where none is.
+async fn distrust(context: &Context, client: &Client, org: &OrgId, reason: &str) -> Outcome {
+    if org.as_str() == own(client).await? {
+        return Err(Failure::usage("this is your own organisation's card").remedy("To revoke it: `samverkan card revoke --reason TEXT`."));
+    }
+    let answer = client.post(&["organisations", org.as_str(), "revocation"]).json(&json!({ "reason": reason })).send().await?;
+    let told = || line(&format!("The card of {org} is believed no longer. Exchange goes on when a new one is imported and its fingerprint compared."));
+    context.printer.answer(&answer, told);
+    Ok(())
+}
+
+async fn revoke(context: &Context, client: &Client, reason: &str, yes: bool) -> Outcome {
+    let org = own(client).await?;
+    if !yes {
+        let asked = format!("Nobody believes the keys of {org} any more, for ever, and nothing new leaves this node. Type {org} if that is meant: ");
+        if prompt(&asked)? != org {
+            return Err(Failure::refused("nothing was changed"));
+        }
+    }
+    let answer = client.post(&["organisations", &org, "revocation"]).json(&json!({ "reason": reason })).send().await?;
+    context.printer.answer(&answer, || line(&format!("The card of {org} is revoked, and every peer is told.")));
+    Ok(())
+}
+
+/// The fingerprint of the card that is believed of an organisation; empty where none is.
 async fn held(client: &Client, org: &OrgId) -> Outcome<String> {
     let known = client.get(&["organisations"]).send().await?;
-    Ok(known.items("/organisations").iter().find(|known| known.text("/id") == org.as_str()).map(|known| known.text("/fingerprint")).unwrap_or_default())
+    Ok(known
+        .items("/organisations")
+        .iter()
+        .find(|known| known.text("/id") == org.as_str() && !known.holds("/revoked"))
+        .map(|known| known.text("/fingerprint"))
+        .unwrap_or_default())
 }
 
 /// The organisation whose node this is.
@@ -198,7 +247,10 @@ fn show(context: &Context, answer: &Value) {
         ("Kind", answer.text("/kind")),
         ("Addresses", answer.joined("/addresses")),
         ("Contact", answer.text("/contact")),
-        ("Card", format!("number {}, of {}", answer.text("/serial"), time_of(answer.pointer("/issued")))),
+        (
+            "Card",
+            format!("number {}, of {}{}", answer.text("/serial"), time_of(answer.pointer("/issued")), if answer.holds("/revoked") { ", revoked" } else { "" }),
+        ),
         ("Fingerprint", groups(&answer.text("/fingerprint")).join("\n")),
     ]);
 }
@@ -206,7 +258,22 @@ fn show(context: &Context, answer: &Value) {
 fn list(context: &Context, answer: &Value) {
     let language = context.language();
     let row = |org: &Value| {
-        let whose = if org.holds("/own") { "this node" } else { "" };
+        let whose = match (org.holds("/own"), org.holds("/revoked")) {
+            (own, true) => {
+                if own {
+                    "this node, revoked"
+                } else {
+                    "revoked"
+                }
+            }
+            (own, false) => {
+                if own {
+                    "this node"
+                } else {
+                    ""
+                }
+            }
+        };
         vec![org.text("/id"), org.words("/name", language), org.text("/country"), org.joined("/addresses"), whose.to_owned()]
     };
     let rows = answer.items("/organisations").iter().map(row).collect();

@@ -67,6 +67,7 @@ fn show(context: &Context, answer: &Value) {
             ("rolled-back", _) => "stopped: it forgot what it had signed for".to_owned(),
             ("split-ledger", _) => "stopped: its ledger is not the one it showed before".to_owned(),
             ("restored", _) => "waits: this node was restored from a backup".to_owned(),
+            ("revoked", _) => "stopped: its card was revoked".to_owned(),
             (other, _) if !other.is_empty() => format!("stopped: {other}"),
             (_, "true") => "answers".to_owned(),
             (_, "false") if tries > 0 => format!("does not answer, {tries} tries"),

@@ -118,7 +118,9 @@ fn warnings(record: &Value) -> Vec<String> {
         .holds("/here/sent-back")
         .then(|| because.map_or_else(|| "It was sent back to its author.".to_owned(), |because| format!("It was sent back to its author: {because}")));
     let destroyed = (condition.is_none() && record.pointer("/content").is_none_or(Value::is_null)).then_some("What this record said has been destroyed.");
-    [condition, destroyed, flagged].into_iter().flatten().map(ToOwned::to_owned).chain(sent_back).chain(emergency).collect()
+    let revoked = record.pointer("/here/revoked-later");
+    let revoked = revoked.map(|at| format!("The card of {} was revoked on {}, after this came.", record.text("/originator"), time_of(Some(at))));
+    [condition, destroyed, flagged].into_iter().flatten().map(ToOwned::to_owned).chain(sent_back).chain(emergency).chain(revoked).collect()
 }
 
 async fn save(client: &Client, record: &Value, purpose: &str, folder: &Path) -> Outcome {

@@ -12,7 +12,7 @@ use node::rows::{Batch, Change, StatementKind};
 
 use super::row::Value;
 use super::{Postgres, TAKE, Turn, read};
-use crate::stored::{Code, integer};
+use crate::stored::integer;
 
 /// Turns whose rows are kept; a process that missed more reads everything.
 const KEPT: i64 = 256;
@@ -51,7 +51,7 @@ impl Written {
                 Change::Peer(row) => _ = self.peers.insert(row.org.clone()),
                 Change::Queue(peer, _) => *self.queued.entry(peer.clone()).or_default() += 1,
                 Change::Requeue(peer, _, None) => *self.queued.entry(peer.clone()).or_default() -= 1,
-                Change::Statement(row) => self.directory |= opens(row.kind),
+                Change::Statement(row) => self.directory |= counts_at_once(row.kind),
                 Change::Serial(..) => self.serials = true,
                 Change::HouseRules(_) | Change::Recovery(_) => self.rules = true,
                 Change::DestroyContent(_) | Change::DiscardDraft(..) => self.destroyed = true,
@@ -73,9 +73,9 @@ impl Written {
     }
 }
 
-/// Whether a statement of this kind is among those that a node holds in memory.
-fn opens(kind: StatementKind) -> bool {
-    kind.code() <= 3
+/// Whether a statement of this kind changes who is believed, and under what.
+const fn counts_at_once(kind: StatementKind) -> bool {
+    matches!(kind, StatementKind::Card | StatementKind::Agreement | StatementKind::Withdrawal | StatementKind::Revocation)
 }
 
 impl Postgres {

@@ -20,7 +20,7 @@ fn codes_are_pinned() {
     pinned(&[(1, S::Draft), (2, S::Submitted), (3, S::Approved), (4, S::Released), (5, S::Received)]);
     pinned(&[(1, C::Current), (2, C::Superseded), (3, C::Recalled), (4, C::Expired), (5, C::Removed)]);
     pinned(&[(1, H::Queued), (2, H::Sent), (3, H::Held), (4, H::Refused), (5, H::HeldBack), (6, H::Removed)]);
-    pinned(&[(1, U::Fork), (2, U::RolledBack), (3, U::SplitLedger), (4, U::Restored)]);
+    pinned(&[(1, U::Fork), (2, U::RolledBack), (3, U::SplitLedger), (4, U::Restored), (5, U::Revoked)]);
     pinned(&[
         (1, T::Card),
         (2, T::Agreement),
@@ -32,8 +32,9 @@ fn codes_are_pinned() {
         (8, T::Recovery),
         (9, T::Inquiry),
         (10, T::Account),
+        (11, T::Revocation),
     ]);
-    pinned(&[(1, I::Record), (2, I::Piece), (3, I::Agreement), (4, I::Withdrawal), (5, I::Notice), (6, I::Returned), (7, I::Card)]);
+    pinned(&[(1, I::Record), (2, I::Piece), (3, I::Agreement), (4, I::Withdrawal), (5, I::Notice), (6, I::Returned), (7, I::Card), (8, I::Revocation)]);
 }
 
 #[test]

@@ -346,7 +346,8 @@ pub(crate) fn parcels_stay_until_they_have_receipts(place: &dyn Place) {
 pub(crate) fn peers_are_replaced(place: &dyn Place) {
     let mut desk = Desk::new(place.open());
     let seen = |n| Some(SeenCheckpoint { size: n, root: *digest(n).as_bytes(), note: format!("no-pst/ledger\n{n}\n") });
-    let suspicions = [Some(Suspicion::Fork), Some(Suspicion::RolledBack), Some(Suspicion::SplitLedger), Some(Suspicion::Restored), None];
+    let suspicions =
+        [Some(Suspicion::Fork), Some(Suspicion::RolledBack), Some(Suspicion::SplitLedger), Some(Suspicion::Restored), Some(Suspicion::Revoked), None];
     let mut rows: Vec<PeerRow> = ["uk-mi5", "dk-pet", "no-pst", "fi-supo", "de-bka"]
         .iter()
         .zip(suspicions)

@@ -166,6 +166,7 @@ fn code(why: &str) -> &'static str {
         "bad-json",
         "malformed",
         "wrong-sender",
+        "card-revoked",
     ];
     CODES.iter().find(|code| why.starts_with(**code)).unwrap_or_else(|| panic!("no known code: {why}"))
 }
@@ -195,6 +196,8 @@ fn every_parcel_of_a_hostile_peer_ends_in_refusal_and_the_queue_goes_on() {
                 let envelope = scene.mal.parcel(&[]);
                 assert_eq!(scene.hand(&envelope).0, End::Refused("malformed"), "{name}: an empty parcel is none");
             }
+            // Whoever is believed no longer is not heard with anything.
+            End::Refused("card-revoked") => {}
             End::Refused(_) | End::Awaited(_) | End::Nothing => scene.sends_something_sound(),
         }
         scene.honest_peer_is_heard();

@@ -2,6 +2,7 @@
 
 use format::agreement::{Agreement, Onward, Withdrawal};
 use format::attachment::AttachmentRef;
+use format::card::{Card, Revocation};
 use format::parcel::{Item, ItemKind, ItemRef, ParcelHeader};
 use format::receipt::{Notice, State};
 use format::record::{Header, Kind, Link, Relation, Salted, TextContent};
@@ -41,6 +42,7 @@ pub(crate) fn all() -> Vec<Behaviour> {
     all.extend(records());
     all.extend(others_records());
     all.extend(statements());
+    all.extend(revocations());
     all
 }
 
@@ -381,6 +383,65 @@ fn statements() -> Vec<Behaviour> {
             let withdrawal = Withdrawal { agreement: id("never"), org: scene.mal.org().clone(), at: scene.now };
             let item = Item::Withdrawal(Box::new(scene.mal.stated(&withdrawal))).to_bytes();
             scene.mal.parcel(&[item])
+        }),
+    ]
+}
+
+/// A revocation in the hostile peer's hand, changed.
+fn revocation(scene: &mut Scene, change: impl FnOnce(&mut Revocation)) -> Vec<u8> {
+    let (mal, fingerprint) = (scene.mal.org().clone(), scene.mal.identity.keys.public().fingerprint());
+    let mut revocation = Revocation { by: mal.clone(), org: mal, fingerprint, reason: "because".to_owned(), at: scene.now };
+    change(&mut revocation);
+    let item = Item::Revocation(Box::new(scene.mal.sign(&revocation))).to_bytes();
+    scene.mal.parcel(&[item])
+}
+
+fn revocations() -> Vec<Behaviour> {
+    vec![
+        sends("a revocation of an honest peer's card", End::Item("card-not-theirs"), |scene| {
+            let honest = std::sync::Arc::clone(scene.federation.node(&scene.honest).identity());
+            revocation(scene, |revocation| {
+                revocation.org = honest.org().clone();
+                revocation.fingerprint = honest.keys.public().fingerprint();
+            })
+        }),
+        sends("a revocation of the node's own card", End::Item("card-not-theirs"), |scene| {
+            let victim = scene.victim.clone();
+            revocation(scene, |revocation| revocation.org = victim)
+        }),
+        sends("a revocation in an honest peer's name", End::Item("not-theirs"), |scene| {
+            let honest = scene.honest.clone();
+            revocation(scene, |revocation| (revocation.by, revocation.org) = (honest.clone(), honest))
+        }),
+        sends("a revocation of keys that are not on the card", End::Item("card-differs"), |scene| {
+            revocation(scene, |revocation| revocation.fingerprint = Digest::of(b"other keys"))
+        }),
+        sends("a revocation without a word why", End::Item("malformed"), |scene| revocation(scene, |revocation| revocation.reason.clear())),
+        sends("an older card once more", End::Item("card-outdated"), |scene| {
+            let held = std::sync::Arc::clone(scene.federation.node(&scene.victim).state().directory.card(scene.mal.org()).unwrap());
+            let older = Card { addresses: vec!["elsewhere.example:7443".to_owned()], ..held.card.clone() };
+            let item = Item::Card(Box::new(scene.mal.stated(&older))).to_bytes();
+            scene.mal.parcel(&[item])
+        }),
+        sends("a card with the same keys and another TLS key", End::Item("card-differs"), |scene| {
+            let held = std::sync::Arc::clone(scene.federation.node(&scene.victim).state().directory.card(scene.mal.org()).unwrap());
+            let other = Card { serial: 9, tls_key: Digest::of(b"another"), ..held.card.clone() };
+            let item = Item::Card(Box::new(scene.mal.stated(&other))).to_bytes();
+            scene.mal.parcel(&[item])
+        }),
+        sends("a revoked key that goes on sending", End::Refused("card-revoked"), |scene| {
+            let envelope = revocation(scene, |_| {});
+            assert_eq!(scene.hand(&envelope), (End::Nothing, Some(Vec::new())), "its own revocation is taken in");
+            scene.mal.was_taken_in();
+            let items = [sound(scene)];
+            scene.mal.parcel(&items)
+        }),
+        sends("a distrusted key that goes on sending", End::Refused("card-revoked"), |scene| {
+            let (victim, org, now) = (scene.victim.clone(), scene.mal.org().clone(), scene.now);
+            let distrust = node::Command::RevokeCard { org, reason: "its key is in other hands".to_owned() };
+            samverkan_testkit::federation::act(scene.federation.node(&victim), "ada", None, distrust, now).unwrap();
+            let items = [sound(scene)];
+            scene.mal.parcel(&items)
         }),
     ]
 }

@@ -30,8 +30,23 @@ use pen::Pen;
 pub(crate) use shelf::Shelf;
 
 /// The folders of vectors.
-pub(crate) const FOLDERS: [&str; 14] =
-    ["card", "agreement", "withdrawal", "record", "parcel", "receipt", "notice", "inquiry", "account", "recovery", "seal", "attachment", "marking", "grading"];
+pub(crate) const FOLDERS: [&str; 15] = [
+    "card",
+    "revocation",
+    "agreement",
+    "withdrawal",
+    "record",
+    "parcel",
+    "receipt",
+    "notice",
+    "inquiry",
+    "account",
+    "recovery",
+    "seal",
+    "attachment",
+    "marking",
+    "grading",
+];
 
 /// The vectors as they lie there.
 pub(crate) struct Old {
@@ -86,6 +101,7 @@ pub(crate) fn all(old: &Old) -> (BTreeMap<String, Vec<u8>>, usize) {
     let pen = Pen::new(old.vectors.values().map(Vec::as_slice));
     let shelves = [
         statements::cards(&cast, &pen),
+        statements::revocations(&cast, &pen),
         statements::agreements(&cast, &pen),
         statements::withdrawals(&cast, &pen),
         record::records(&cast, &pen),

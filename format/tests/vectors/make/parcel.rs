@@ -242,6 +242,8 @@ fn others(shelf: &mut Shelf, cast: &Cast, pen: &Pen) {
     item(shelf, "item-notice", &notice_item(cast, pen), "A holder's notice.");
     let card = sign("samverkan/card/v1", &texts::card(&cast.sapo), &cast.sapo);
     item(shelf, "item-card", &cbor::array(&[cbor::uint(6), card]), "The sender's own next card.");
+    let revocation = sign("samverkan/revocation/v1", &texts::revocation(cast), &cast.pst);
+    item(shelf, "item-revocation", &cbor::array(&[cbor::uint(7), revocation]), "The sender's revocation of its own card.");
     item(
         shelf,
         "item-withdrawal-as-notice",
@@ -269,7 +271,7 @@ fn others(shelf: &mut Shelf, cast: &Cast, pen: &Pen) {
         &cbor::array(&[cbor::uint(1), record, cbor::uint(0), cbor::uint(0), cbor::bytes(&[]), cbor::bytes(b"rest")]),
         "A record's id is 32 bytes.",
     );
-    bad("item-kind-7", &cbor::array(&[cbor::uint(7), agreement.clone()]), "There is no such kind of item.");
+    bad("item-kind-8", &cbor::array(&[cbor::uint(8), agreement.clone()]), "There is no such kind of item.");
     bad("item-returned-of-two", &cbor::array(&[cbor::uint(5), agreement.clone()]), "A record that is given back has three parts.");
     bad("item-agreement-of-three", &cbor::array(&[cbor::uint(2), agreement, cbor::null()]), "An agreement has two parts.");
     bad("item-empty", &[], "No bytes.");

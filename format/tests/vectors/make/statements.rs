@@ -180,6 +180,29 @@ pub(crate) fn withdrawals(cast: &Cast, pen: &Pen) -> Shelf {
     shelf
 }
 
+pub(crate) fn revocations(cast: &Cast, pen: &Pen) -> Shelf {
+    let mut shelf = Shelf::new("revocation", "cose");
+    let text = texts::revocation(cast);
+    let subject = subject(cast, pen, (&cast.pst, &cast.sapo), "samverkan/revocation/v1", &text);
+    core(&mut shelf, &subject);
+    let because = r#""reason":"keys.json was stolen""#;
+    let reason = |length: usize| edit(&text, because, &format!(r#""reason":"{}""#, "a".repeat(length)));
+    accepted(&mut shelf, "by-another", &subject, &edit(&text, r#""org":"no-pst""#, r#""org":"se-sapo""#), "Whoever held a card believes it no longer.");
+    accepted(&mut shelf, "reason-1000", &subject, &reason(1000), "As long a reason as there may be.");
+    shelf.put("reason-1001", "malformed", &subject.sign(reason(1001).as_bytes()).encoded(), "A reason has at most 1000 characters.");
+    edited(&mut shelf, &subject, "malformed", &[("reason-empty", because, r#""reason":"""#, "There is a reason.")]);
+    edited(
+        &mut shelf,
+        &subject,
+        "bad-json",
+        &[
+            ("fingerprint-short", r#""fingerprint":""#, r#""fingerprint":"0"#, "A fingerprint has 64 digits."),
+            ("time-not-a-day", "2026-12-01", "2026-02-29", "There is no such day."),
+        ],
+    );
+    shelf
+}
+
 pub(crate) fn receipts(cast: &Cast, pen: &Pen) -> Shelf {
     let mut shelf = Shelf::new("receipt", "cose");
     let text = texts::receipt(cast, pen);

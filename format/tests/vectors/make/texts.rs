@@ -62,6 +62,12 @@ pub(crate) const BODY: &str = concat!(
     r#""proposed-by":"se-sapo","proposed":"2026-11-21T12:00:00.000Z","valid-from":"2026-11-22T08:00:00.000Z","valid-until":"2031-11-22T08:00:00.000Z"}"#,
 );
 
+/// A revocation by no-pst of its own card.
+pub(crate) fn revocation(cast: &Cast) -> String {
+    let fingerprint = cast.pst.expanded.public().fingerprint();
+    format!(r#"{{"by":"no-pst","org":"no-pst","fingerprint":"{fingerprint}","reason":"keys.json was stolen","at":"2026-12-01T08:00:00.000Z"}}"#)
+}
+
 pub(crate) const WITHDRAWAL: &str = r#"{"org":"no-pst","agreement":"sapo-pst","at":"2026-12-01T08:00:00.000Z"}"#;
 
 /// The header of a report from se-sapo to no-pst.
