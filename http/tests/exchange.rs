@@ -163,26 +163,6 @@ async fn when_one_peer_is_back_the_others_are_tried_too() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_connection_cut_after_any_number_of_bytes_heals() {
-    let (mut a, b) = pair().await;
-    a.send_couriers();
-    a.until_health(&b.org, |health| health.reachable == Some(true)).await;
-    let forth = [0, 1, 100, 1500, 3000, 4500, 6000, 8000, 10_000, 20_000, 100_000].map(|bytes| (bytes, usize::MAX));
-    let back = [0, 1, 1000, 2500, 3500, 4200, 5000, 6000, 8000].map(|bytes| (usize::MAX, bytes));
-    for (n, (forth, back)) in forth.into_iter().chain(back).enumerate() {
-        // The connection that stands is ended, and the next one is cut.
-        b.road.close();
-        a.until_health(&b.org, |health| health.reachable == Some(false)).await;
-        b.road.cut_next(forth, back);
-        let record = a.report(&b, &format!("no {n}"), 30_000).await;
-        b.road.open(b.address);
-        a.until_held(record, &b).await;
-    }
-    let once = b.handle.read(|reader| reader.counts().unwrap().records).await;
-    assert_eq!(once, 20, "each is there once");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bad_bytes_are_refused_and_the_next_good_parcel_is_taken_in() {
     let (mut a, b) = pair().await;
     let before = b.handle.read(|reader| reader.counts().unwrap().entries).await;

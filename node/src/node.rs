@@ -213,11 +213,11 @@ impl<S: Store> Node<S> {
         }
     }
 
-    /// Tries whether the store can be written to, which shows with [`Self::commit`].
+    /// Tries whether the store can be written to, which shows with [`Self::commit`]. Gives whether anything was written.
     ///
     /// # Errors
     /// It cannot.
-    pub fn try_out(&mut self) -> StoreResult<()> {
+    pub fn try_out(&mut self) -> StoreResult<bool> {
         self.store.try_out()
     }
 

@@ -267,12 +267,13 @@ pub trait Store: Reader {
     fn commit(&mut self) -> StoreResult<()>;
     /// Gives up what was appended since the last commit.
     fn rollback(&mut self) -> StoreResult<()>;
-    /// Writes something that says nothing, to find out whether there is room again. It counts with the next commit.
+    /// Writes something that says nothing, to find out whether there is room again. It counts with the next commit. Gives
+    /// whether it did: a store that does not only knows when the next act is kept.
     ///
     /// # Errors
-    /// There is none, or the store failed.
-    fn try_out(&mut self) -> StoreResult<()> {
-        Ok(())
+    /// There is no room, or the store failed.
+    fn try_out(&mut self) -> StoreResult<bool> {
+        Ok(false)
     }
 }
 

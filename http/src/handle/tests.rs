@@ -71,6 +71,10 @@ impl Store for Scripted {
     fn rollback(&mut self) -> StoreResult<()> {
         self.store.rollback()
     }
+
+    fn try_out(&mut self) -> StoreResult<bool> {
+        self.store.try_out()
+    }
 }
 
 impl Reader for Scripted {

@@ -268,8 +268,9 @@ impl<S: Store> Writer<S> {
             Job::CatchUp { reply } => {
                 let troubles = &self.shared.troubles;
                 let tries = troubles.has(Trouble::StoreFull) || troubles.has(Trouble::StoreFailing);
-                let decided = self.node.catch_up().and_then(|()| if tries { self.node.try_out() } else { Ok(()) }).map_err(Refusal::Store);
-                group.tried_out |= tries && decided.is_ok();
+                let tried = self.node.catch_up().and_then(|()| if tries { self.node.try_out() } else { Ok(false) });
+                group.tried_out |= matches!(tried, Ok(true));
+                let decided = tried.map(|_| ()).map_err(Refusal::Store);
                 // What nobody waits for is held too: whether the store is there counts all the same.
                 group.hold(reply.unwrap_or_else(|| oneshot::channel().0), decided);
             }

@@ -1,10 +1,12 @@
 //! Nodes that speak to each other over real TLS on this machine, each behind a road that can be closed or cut.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+pub(crate) mod road;
+
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 use std::sync::atomic::Ordering::SeqCst;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use format::agreement::Onward;
@@ -19,8 +21,6 @@ use samverkan_http as http;
 use store::sqlite::Sqlite;
 use tempfile::TempDir;
 use testkit::federation::{self, Federation, Organisation, beginning, id};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -29,6 +29,7 @@ use http::handle::{self, Handle, PeerHealth};
 use http::listener::{Limits, TlsListener};
 use http::peer;
 use http::tls::{self, KeyedCertificate, NewCertificate};
+pub(crate) use road::Road;
 
 /// Short times, so that tests need not wait.
 pub(crate) const QUICK: Pace = Pace {
@@ -39,100 +40,6 @@ pub(crate) const QUICK: Pace = Pace {
     connect: Duration::from_secs(5),
     parcel: Duration::from_secs(20),
 };
-
-/// Carries bytes to wherever a node listens, as long as it is open.
-pub(crate) struct Road {
-    pub(crate) address: SocketAddr,
-    end: Arc<Mutex<End>>,
-    carrying: JoinHandle<()>,
-}
-
-#[derive(Default)]
-struct End {
-    target: Option<SocketAddr>,
-    /// The next connection is cut when so many bytes have gone towards the target, and so many come back.
-    cut: Option<(usize, usize)>,
-    connections: usize,
-}
-
-impl Road {
-    pub(crate) async fn new() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let end = Arc::new(Mutex::new(End::default()));
-        let carrying = tokio::spawn(carry(listener, Arc::clone(&end)));
-        Self { address, end, carrying }
-    }
-
-    pub(crate) fn open(&self, target: SocketAddr) {
-        self.end.lock().unwrap().target = Some(target);
-    }
-
-    pub(crate) fn close(&self) {
-        self.end.lock().unwrap().target = None;
-    }
-
-    pub(crate) fn cut_next(&self, forth: usize, back: usize) {
-        self.end.lock().unwrap().cut = Some((forth, back));
-    }
-
-    /// Connections so far.
-    pub(crate) fn connections(&self) -> usize {
-        self.end.lock().unwrap().connections
-    }
-}
-
-impl Drop for Road {
-    fn drop(&mut self) {
-        self.carrying.abort();
-    }
-}
-
-async fn carry(listener: TcpListener, end: Arc<Mutex<End>>) {
-    loop {
-        let (near, _) = listener.accept().await.unwrap();
-        let end = Arc::clone(&end);
-        let (target, cut) = {
-            let mut end = end.lock().unwrap();
-            end.connections += 1;
-            (end.target, if end.target.is_some() { end.cut.take() } else { None })
-        };
-        let Some(target) = target else { continue };
-        tokio::spawn(async move {
-            let Ok(far) = TcpStream::connect(target).await else { return };
-            let (forth, back) = cut.unwrap_or((usize::MAX, usize::MAX));
-            let (near_read, near_write) = near.into_split();
-            let (far_read, far_write) = far.into_split();
-            let closed = async {
-                while end.lock().unwrap().target == Some(target) {
-                    tokio::time::sleep(Duration::from_millis(5)).await;
-                }
-            };
-            // Whichever ends first ends both.
-            tokio::select! {
-                () = copy(near_read, far_write, forth) => {}
-                () = copy(far_read, near_write, back) => {}
-                () = closed => {}
-            }
-        });
-    }
-}
-
-async fn copy(mut from: impl AsyncReadExt + Unpin, mut to: impl AsyncWriteExt + Unpin, mut most: usize) {
-    let mut bytes = vec![0; 16 * 1024];
-    while most > 0 {
-        let room = most.min(bytes.len());
-        match from.read(&mut bytes[..room]).await {
-            Ok(0) | Err(_) => return,
-            Ok(count) => {
-                most -= count;
-                if to.write_all(&bytes[..count]).await.is_err() {
-                    return;
-                }
-            }
-        }
-    }
-}
 
 /// A node at work.
 pub(crate) struct Running {
@@ -244,7 +151,11 @@ pub(crate) async fn pair() -> (Running, Running) {
 
 impl Running {
     pub(crate) fn send_couriers(&mut self) {
-        self.couriers = Some(courier::start(self.handle.clone(), Arc::clone(&self.certificate), QUICK));
+        self.send_couriers_at(QUICK);
+    }
+
+    pub(crate) fn send_couriers_at(&mut self, pace: Pace) {
+        self.couriers = Some(courier::start(self.handle.clone(), Arc::clone(&self.certificate), pace));
     }
 
     pub(crate) fn call_couriers_back(&mut self) {

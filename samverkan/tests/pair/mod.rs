@@ -35,6 +35,8 @@ pub(crate) struct Node {
     pub(crate) log: &'static str,
     /// What the process finds in its environment besides.
     pub(crate) environment: Vec<(&'static str, String)>,
+    /// The program that starts the process, with its words, where it does not start by itself.
+    pub(crate) within: Vec<String>,
     process: Option<Child>,
     url: String,
 }
@@ -71,6 +73,7 @@ impl Node {
             password: text("password"),
             log: "warn",
             environment: Vec::new(),
+            within: Vec::new(),
             process: None,
             url: String::new(),
         })
@@ -91,7 +94,9 @@ impl Node {
         _ = fs::remove_file(&address);
         let log = fs::File::options().create(true).append(true).open(self.data.join("node.log"))?;
         let begun = Instant::now();
-        let process = Command::new(PROGRAM)
+        let mut words = self.within.iter().map(String::as_str).chain([PROGRAM]);
+        let process = Command::new(words.next().unwrap_or(PROGRAM))
+            .args(words)
             .args(["serve", "--log", self.log])
             .envs(self.environment.iter().cloned())
             .arg("--data")
@@ -175,6 +180,7 @@ impl Node {
             password: self.password.clone(),
             log: self.log,
             environment: Vec::new(),
+            within: Vec::new(),
             process: None,
             url: String::new(),
         })
@@ -501,8 +507,11 @@ pub(crate) struct Pair {
 
 impl Pair {
     pub(crate) async fn start(folder: &Path) -> Outcome<Self> {
-        let mut a = Node::found(folder, "aa-bench", "AA", "SE")?;
-        let mut b = Node::found(folder, "bb-bench", "BB", "DK")?;
+        Self::of(Node::found(folder, "aa-bench", "AA", "SE")?, Node::found(folder, "bb-bench", "BB", "DK")?).await
+    }
+
+    /// The same with two nodes that have just been founded.
+    pub(crate) async fn of(mut a: Node, mut b: Node) -> Outcome<Self> {
         a.start().await?;
         b.start().await?;
         let (ada, bea) = (a.log_in("ada", &a.password).await?, b.log_in("ada", &b.password).await?);

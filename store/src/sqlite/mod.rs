@@ -112,16 +112,16 @@ impl Store for Sqlite {
         self.forget()
     }
 
-    fn try_out(&mut self) -> StoreResult<()> {
+    fn try_out(&mut self) -> StoreResult<bool> {
         self.note_given_up();
         if matches!(self.access.transaction, Transaction::Closed) {
             self.run("BEGIN IMMEDIATE")?;
             self.access.transaction = Transaction::Open;
             // The number that stands there already: the page is written all the same.
             let written = self.connection.pragma_update(None, "user_version", schema::LAYOUT).map_err(fault);
-            return written.map_err(|error| self.after_failed_act(error));
+            written.map_err(|error| self.after_failed_act(error))?;
         }
-        Ok(())
+        Ok(true)
     }
 }
 
