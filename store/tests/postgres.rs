@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use format::OrgId;
 use node::ports::{Fellows as _, News, Reader as _, Store, StoreError};
-use node::rows::{Batch, Change, Outgoing, PeerRow, StatementKind};
+use node::rows::{Batch, Change, Outgoing, PeerRow, RecordRow, StatementKind};
 use samverkan_store::{Move, MoveError, Options, Postgres, Sqlite};
 
 #[allow(dead_code, reason = "shared with the conformance suite, which uses all of it")]
@@ -21,7 +21,7 @@ mod conformance {
 mod servers;
 
 use conformance::acts::{Desk, entry};
-use conformance::rows::{bytes, content, id, new, org, piece, record, statement};
+use conformance::rows::{bytes, content, draft, id, new, org, piece, record, statement};
 
 fn batch(expected: u64, changes: Vec<Change>) -> Batch {
     Batch { expected, changes, entries: vec![entry(expected, None)], ..Batch::default() }
@@ -284,4 +284,39 @@ fn a_move_goes_on_where_it_was_broken_off_and_nowhere_else() {
     to.append(&batch(after.ledger_size, vec![new(&record(9_000), Some(content(1))), Change::Queue(org("no-pst"), Outgoing::Record(id(1)))])).unwrap();
     to.commit().unwrap();
     assert_eq!(to.record(&record(9_000).id).unwrap(), Some(record(9_000)));
+}
+
+/// Puts a database back to what layout 1 was.
+const LAYOUT_1: &str = "
+    SET search_path = samverkan;
+    ALTER TABLE header ADD ed25519 bytea, ADD ml_dsa_65 bytea, ADD inclusion bytea;
+    UPDATE header SET ed25519 = signature.ed25519, ml_dsa_65 = signature.ml_dsa_65, inclusion = record.inclusion
+        FROM record JOIN signature ON signature.digest = record.signed WHERE header.record = record.seq;
+    DROP VIEW whole_record;
+    DROP TABLE signature;
+    ALTER TABLE record DROP signed, DROP inclusion;
+    CREATE VIEW whole_record AS
+        SELECT seq, id, bytes, ed25519, ml_dsa_65, inclusion, kind, originator, number, version, agreement, created, retain_until, stage,
+            condition, drafted_by, submitted_by, approved_by, sent_back, came_from, arrived, flagged, consent
+        FROM record JOIN header ON header.record = record.seq;
+    UPDATE layout SET number = 1;";
+
+#[test]
+fn layout_1_is_brought_forward_with_every_signature() {
+    let Some(scratch) = servers::scratch("layout") else { return };
+    // Signed together, signed alone, and not signed.
+    let together = [record(1), RecordRow { signatures: record(1).signatures, ..record(2) }];
+    let rows = [&together[..], &[record(3), draft(4)]].concat();
+    let mut desk = Desk::new(Box::new(Postgres::open(&scratch.database()).unwrap()));
+    desk.act(rows.iter().map(|row| new(row, Some(content(1)))).collect());
+    desk.commit();
+    drop(desk);
+    assert_eq!(scratch.ask("SELECT count(*) FROM samverkan.signature"), "2", "what is shared is kept once");
+    scratch.ask(LAYOUT_1);
+    let store = Postgres::open(&scratch.database()).unwrap();
+    for row in &rows {
+        assert_eq!(store.record(&row.id).unwrap().as_ref(), Some(row));
+        assert_eq!(store.content(&row.id).unwrap().unwrap(), content(1));
+    }
+    assert_eq!(scratch.ask("SELECT count(*), (SELECT number FROM samverkan.layout) FROM samverkan.signature"), "2|2");
 }
