@@ -194,7 +194,10 @@ pub(crate) fn read(from: &Path, key: &OpeningKey, folder: &Path, progress: impl 
         Failure::refused(format!("`{}` is not a backup that can be restored: {why}", from.display()))
             .remedy("Try another backup, or another recovery key. Nothing was restored.")
     };
-    let unusable = |error: io::Error| broken(error.to_string());
+    let unusable = |error: io::Error| match error.kind() {
+        io::ErrorKind::UnexpectedEof => broken("it ends too early".to_owned()),
+        _ => broken(error.to_string()),
+    };
     let mut file = BufReader::new(File::open(from).map_err(|error| Failure::usage(format!("`{}` cannot be read: {error}", from.display())))?);
     let mut first = vec![0; FIRST_LINE.len()];
     let mut beginning = vec![0; BEGINNING];
