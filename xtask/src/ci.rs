@@ -28,7 +28,7 @@ const STEPS: &[Step] = &[
     Step("documentation", "cargo doc --locked --workspace --no-deps", |doc| run_to_end(line(doc).env("RUSTDOCFLAGS", "-D warnings"))),
     Step("tidy", "cargo xtask tidy", typed),
     Step("deny", "target/tools/bin/cargo-deny check bans licenses sources", deny),
-    Step("simulation", "cargo xtask sim --dev --seconds 60 --from 222172778217314", typed),
+    Step("simulation", "cargo xtask sim --dev --seconds 90 --from 222172778217314", typed),
     Step("simulation of planted bugs", "cargo xtask sim --dev --planted --from 276147298934709", typed),
     Step("fuzzing", "cargo xtask fuzz --seconds 5", typed),
     Step("demo", "cargo xtask demo --dev --once", typed),
