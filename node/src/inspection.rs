@@ -20,8 +20,7 @@ use crate::act::release::{header_of, signed_record};
 use crate::exchange::{given_key, receipt_key};
 use crate::node::Identity;
 use crate::ports::{self, MAX_PAGE, Reader, RecordQuery, StoreError};
-use crate::recovery::recoveries_of;
-use crate::rows::{RecordRow, Stage, StatementKind, StatementRow};
+use crate::rows::{RecordRow, Stage, StatementKind, StatementRow, about_org};
 use crate::state::LedgerTree;
 use crate::vault::Part;
 
@@ -140,7 +139,9 @@ pub fn inspect(reader: &dyn Reader, me: &Identity, mut progress: impl FnMut(&'st
                 reader.statement(kind, &key)?.iter().try_for_each(&mut see)?;
             }
         }
-        reader.statements_about(StatementKind::Recovery, &recoveries_of(&peer.org))?.iter().try_for_each(&mut see)?;
+        for kind in [StatementKind::Recovery, StatementKind::Revocation] {
+            reader.statements_about(kind, &about_org(&peer.org))?.iter().try_for_each(&mut see)?;
+        }
     }
     let mut records = 0;
     let mut before = None;

@@ -335,6 +335,12 @@ pub enum StatementKind {
     Revocation,
 }
 
+/// What statements about an organisation, its recoveries and revocations, are found by.
+#[must_use]
+pub fn about_org(org: &OrgId) -> Digest {
+    Digest::of(org.as_str().as_bytes())
+}
+
 /// A signed statement, kept as evidence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StatementRow {

@@ -12,8 +12,8 @@ use node::Node;
 use node::command::{Command, Outcome, Refusal};
 use node::inspection;
 use node::ports::Reader;
-use node::recovery::{Accounted, Asked, recoveries_of};
-use node::rows::{Condition, HoldingState, Stage, StatementKind, Suspicion};
+use node::recovery::{Accounted, Asked};
+use node::rows::{Condition, HoldingState, Stage, StatementKind, Suspicion, about_org};
 use node::vault::SeededEntropy;
 use policy::house::NoHouseRules;
 use samverkan_testkit::federation::{Federation, Organisation, act, agreement, approved, beginning, id, release_record, report};
@@ -98,7 +98,7 @@ impl World {
     fn accept(&mut self, peer: &OrgId, restored: &OrgId) -> Result<Outcome, Refusal> {
         let now = self.federation.now;
         let node = self.federation.node(peer);
-        let shown = node.store().statements_about(StatementKind::Recovery, &recoveries_of(restored)).unwrap();
+        let shown = node.store().statements_about(StatementKind::Recovery, &about_org(restored)).unwrap();
         let recovery = shown.last().map_or(Digest::from([0; 32]), |row| row.key);
         act(node, "ada", None, Command::AcceptRecovery { peer: restored.clone(), recovery }, now)
     }

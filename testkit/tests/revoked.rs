@@ -68,6 +68,12 @@ impl World {
         view.revoked_later.is_some()
     }
 
+    /// How many signed statements hold, for whoever inspects a store.
+    fn statements(&mut self, at: &OrgId) -> u64 {
+        let node = self.federation.node(at);
+        node::inspection::inspect(node.store(), node.identity(), |_| ()).unwrap().statements
+    }
+
     /// The next parcel from one to another, handed over: why it was not taken in.
     fn refused(&mut self, from: &OrgId, to: &OrgId) -> String {
         let now = self.federation.now;
@@ -169,7 +175,9 @@ fn a_card_that_is_distrusted_by_hand_is_believed_again_once_a_later_one_was_comp
 fn a_revoked_card_is_revoked_after_a_restart_too() {
     let mut world = World::new();
     let (sapo, pet) = (world.sapo.clone(), world.pet.clone());
+    let before = world.statements(&pet);
     world.revoke(&pet, &sapo).unwrap();
+    assert_eq!(world.statements(&pet), before + 1, "whoever inspects the store verifies the revocation too");
     let again = node::state::State::load(world.federation.node(&pet).store()).unwrap();
     assert!(again.directory.revoked(&sapo));
     assert!(again.directory.card(&sapo).is_some(), "the card stays, so that what was signed before verifies");

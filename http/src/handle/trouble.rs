@@ -77,7 +77,7 @@ impl Trouble {
                 "The clock has jumped: nothing is decided. Set it right, or start the node again if it is right now.",
             ),
             Self::ClockBehind => (
-                "Klockan går före den senaste anteckningen i liggaren; tiden står still här till dess. Kontrollera klockan.",
+                "Klockan visar en tid före den senaste anteckningen i liggaren; tiden står still här till dess. Kontrollera klockan.",
                 "The clock is before the last ledger entry: time stands still here until then. Check the clock.",
             ),
         };

@@ -222,6 +222,9 @@ impl<S: Store> Writer<S> {
     fn run_job(&mut self, job: Job, group: &mut Group) {
         let now = self.shared.time();
         if self.shared.troubles.has(Trouble::ClockJumped) && !matches!(job, Job::CatchUp { .. }) {
+            if let Job::Receive { inbound, .. } = &job {
+                group.senders.push((inbound.from().clone(), false));
+            }
             return job.refuse("the clock of this node has jumped: nothing is decided until it is right again, or the node is started anew");
         }
         match job {

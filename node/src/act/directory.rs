@@ -14,8 +14,7 @@ use crate::entry::Event;
 use crate::exchange::CARRIED_WINDOW;
 use crate::node::{Node, Plan};
 use crate::ports::{Store, StoreError, StoreResult};
-use crate::recovery::recoveries_of;
-use crate::rows::{Change, MemberRow, Outgoing, PeerRow, StatementKind, StatementRow, Suspicion};
+use crate::rows::{Change, MemberRow, Outgoing, PeerRow, StatementKind, StatementRow, Suspicion, about_org};
 
 pub(crate) fn invalid(what: &'static str, why: impl ToString) -> Refusal {
     Refusal::Invalid { what, why: why.to_string() }
@@ -115,7 +114,7 @@ impl<S: Store> Node<S> {
             kind: StatementKind::Revocation,
             key: digest,
             org: org.clone(),
-            about: Some(recoveries_of(&org)),
+            about: Some(about_org(&org)),
             bytes: revocation.signed().to_bytes(),
             at: now,
         }));
@@ -134,7 +133,7 @@ impl<S: Store> Node<S> {
             let signed = Signed::parse(&row.bytes).map_err(|e| corrupt(e.to_string()))?;
             Ok((row.at, serde_json::from_slice(signed.payload()).map_err(|e| corrupt(e.to_string()))?))
         };
-        self.store.statements_about(StatementKind::Revocation, &recoveries_of(org))?.into_iter().map(read).collect()
+        self.store.statements_about(StatementKind::Revocation, &about_org(org))?.into_iter().map(read).collect()
     }
 
     /// Makes this organisation's next card, with the same keys, and puts it in line for everyone whose card is held.

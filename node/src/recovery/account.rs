@@ -11,8 +11,8 @@ use format::recovery::{Account, Inquiry, Recovery};
 use format::verify::{self, KeyDirectory};
 use format::{Digest, Signed, Timestamp};
 
+use super::Asked;
 use super::ask::continues;
-use super::{Asked, recoveries_of};
 use crate::act::directory::{invalid, wrong_state};
 use crate::command::Refusal;
 use crate::entry::{Actor, Event};
@@ -20,7 +20,7 @@ use crate::exchange::receipt_key;
 use crate::node::{Node, Plan, ledger_name};
 use crate::planted::{Bug, planted};
 use crate::ports::{Store, StoreError, StoreResult};
-use crate::rows::{Change, PeerRow, SeenCheckpoint, StatementKind, StatementRow, Suspicion};
+use crate::rows::{Change, PeerRow, SeenCheckpoint, StatementKind, StatementRow, Suspicion, about_org};
 use crate::state::LedgerTree;
 
 impl<S: Store> Node<S> {
@@ -74,7 +74,7 @@ impl<S: Store> Node<S> {
         if let Some(recovery) = asked.recovery.as_ref().filter(|_| tied) {
             let key = recovery.digest();
             if self.store.statement(StatementKind::Recovery, &key)?.is_none() {
-                plan.change(keep(StatementKind::Recovery, key, &state, Some(recoveries_of(&state.org)), recovery.signed(), now));
+                plan.change(keep(StatementKind::Recovery, key, &state, Some(about_org(&state.org)), recovery.signed(), now));
                 plan.change(keep(StatementKind::Inquiry, key, &state, None, asked.inquiry.signed(), now));
             }
         }
@@ -109,7 +109,7 @@ impl<S: Store> Node<S> {
         let kept = self.store.statement(StatementKind::ReceiptIn, &receipt_key(&state.org, sequence))?;
         let receipt = kept.and_then(|row| serde_json::from_slice::<Receipt>(Signed::parse(&row.bytes).ok()?.payload()).ok());
         let mut notes: Vec<String> = receipt.map(|receipt| receipt.checkpoint).into_iter().collect();
-        for row in self.store.statements_about(StatementKind::Recovery, &recoveries_of(&state.org))? {
+        for row in self.store.statements_about(StatementKind::Recovery, &about_org(&state.org))? {
             let recovery = Signed::parse(&row.bytes).ok().and_then(|signed| serde_json::from_slice::<Recovery>(signed.payload()).ok());
             notes.extend(recovery.filter(|recovery| Some(recovery.era) <= state.era).map(|recovery| recovery.checkpoint));
         }

@@ -7,14 +7,14 @@ use format::verify::{self, KeyDirectory as _};
 use format::{Digest, OrgId, Signed, Timestamp};
 use policy::access::Pass;
 
-use super::{SERIALS_PASSED_OVER, account_key, recoveries_of};
+use super::{SERIALS_PASSED_OVER, account_key};
 use crate::act::directory::{invalid, wrong_state};
 use crate::command::{Outcome, Refusal};
 use crate::entry::{Actor, Event};
 use crate::node::{Node, Plan};
 use crate::planted::{Bug, planted};
 use crate::ports::{Store, StoreError, StoreResult};
-use crate::rows::{Change, PeerRow, RecoveryRow, StatementKind, StatementRow, Suspicion};
+use crate::rows::{Change, PeerRow, RecoveryRow, StatementKind, StatementRow, Suspicion, about_org};
 
 impl<S: Store> Node<S> {
     /// Says that this node's store was restored from a backup: from here on it is open for reading alone, until its
@@ -90,7 +90,7 @@ impl<S: Store> Node<S> {
             kind: StatementKind::Recovery,
             key: statement.digest(),
             org: self.me.org().clone(),
-            about: Some(recoveries_of(self.me.org())),
+            about: Some(about_org(self.me.org())),
             bytes: statement.signed().to_bytes(),
             at: now,
         }));

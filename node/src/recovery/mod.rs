@@ -18,7 +18,7 @@ use format::verify::{Reject, Verified, verify};
 use format::{Digest, OrgId, Signed, Timestamp};
 
 use crate::ports::{Reader, StoreError, StoreResult};
-use crate::rows::{PeerRow, RecoveryRow, StatementKind};
+use crate::rows::{PeerRow, RecoveryRow, StatementKind, about_org};
 use crate::state::Directory;
 
 /// Serials that are passed over after a recovery: more than were given out between backup and loss.
@@ -140,7 +140,7 @@ pub fn last_account(reader: &dyn Reader, peer: &OrgId, recovery: &RecoveryRow) -
 pub fn pending_recovery(reader: &dyn Reader, row: &PeerRow) -> StoreResult<Option<(Digest, Recovery)>> {
     let corrupt = |why: String| StoreError::Corrupt { what: "recovery", why };
     let mut latest: Option<(Digest, Recovery)> = None;
-    for kept in reader.statements_about(StatementKind::Recovery, &recoveries_of(&row.org))? {
+    for kept in reader.statements_about(StatementKind::Recovery, &about_org(&row.org))? {
         let signed = Signed::parse(&kept.bytes).map_err(|e| corrupt(e.to_string()))?;
         let recovery: Recovery = serde_json::from_slice(signed.payload()).map_err(|e| corrupt(e.to_string()))?;
         let newer = Some(recovery.era) > row.era.max(latest.as_ref().map(|(_, latest)| latest.era));
@@ -152,10 +152,4 @@ pub fn pending_recovery(reader: &dyn Reader, row: &PeerRow) -> StoreResult<Optio
 /// Key under which a peer's account in an era is kept: the first one, and the one by which exchange went on.
 pub(crate) fn account_key(peer: &OrgId, era: Timestamp, settled: bool) -> Digest {
     Digest::of_parts(&[peer.as_str().as_bytes(), b"\n", &era.as_ms().to_be_bytes(), &[u8::from(settled)]])
-}
-
-/// By what an organisation's recoveries are found.
-#[must_use]
-pub fn recoveries_of(org: &OrgId) -> Digest {
-    Digest::of(org.as_str().as_bytes())
 }

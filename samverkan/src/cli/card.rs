@@ -259,20 +259,10 @@ fn list(context: &Context, answer: &Value) {
     let language = context.language();
     let row = |org: &Value| {
         let whose = match (org.holds("/own"), org.holds("/revoked")) {
-            (own, true) => {
-                if own {
-                    "this node, revoked"
-                } else {
-                    "revoked"
-                }
-            }
-            (own, false) => {
-                if own {
-                    "this node"
-                } else {
-                    ""
-                }
-            }
+            (true, true) => "this node, revoked",
+            (true, false) => "this node",
+            (false, true) => "revoked",
+            (false, false) => "",
         };
         vec![org.text("/id"), org.words("/name", language), org.text("/country"), org.joined("/addresses"), whose.to_owned()]
     };

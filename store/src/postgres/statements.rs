@@ -98,8 +98,7 @@ pub(super) fn new_records<'a>(records: &[(&'a RecordRow, Option<&'a ContentRow>)
     Ok(Step::new(sql, values))
 }
 
-/// Replaces the row of a draft, or of a record that is released with it. What is repeated from the header is taken up only
-/// with a new header, under a new id.
+/// Replaces the row of a draft. What is repeated from the header is taken up only with a new header, under a new id.
 fn draft(row: &RecordRow) -> Step<'_> {
     let sql = "WITH changed AS (
                    UPDATE record SET id = $4, stage = $5, condition = $6, drafted_by = $7, submitted_by = $8, approved_by = $9, sent_back = $10,
