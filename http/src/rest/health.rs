@@ -17,7 +17,8 @@ pub(super) async fn document(lobby: Lobby, (): ()) -> Result<Document, Problem> 
 
 pub(super) async fn status(desk: Desk, (): ()) -> Result<View<Status>, Problem> {
     let (counts, opening) = desk.read(|reader| Ok((reader.counts()?, reader.opening()?))).await?;
-    let stopped = opening.peers.iter().filter(|row| row.suspicion.is_some()).count();
+    // A revoked card of this node's own stands among them, and is no peer.
+    let stopped = opening.peers.iter().filter(|row| row.suspicion.is_some() && row.org != *desk.identity().org()).count();
     let restored = opening.recovery.is_some_and(|recovery| recovery.declared.is_none());
     let troubles = desk.troubles().await.into_iter();
     let troubles = troubles.map(|trouble| Point { code: trouble.as_str().to_owned(), sentence: trouble.sentence(desk.language()).to_owned() }).collect();
