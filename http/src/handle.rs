@@ -6,6 +6,7 @@
 
 mod fellows;
 mod health;
+mod place;
 mod readers;
 mod trouble;
 mod turnstile;
@@ -28,7 +29,7 @@ use node::node::{Denial, Identity, Node, Published};
 use node::ports::{Reader, Store, StoreError};
 use node::recovery::{Accounted, Asked, Asking};
 use node::state::Directory;
-use node::{Command, Outcome, Refusal};
+use node::{Outcome, Refusal};
 use policy::access::Pass;
 use policy::house::HouseRules;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
@@ -39,6 +40,7 @@ pub use health::PeerHealth;
 pub use trouble::Trouble;
 pub use writer::Halt;
 
+use place::Place;
 use readers::Readers;
 use trouble::{ClockWatch, Troubles};
 use turnstile::Turnstile;
@@ -94,6 +96,8 @@ pub(crate) struct Shared {
     /// What keeps the node from its work.
     troubles: Troubles,
     clock_watch: OnceLock<ClockWatch>,
+    /// Where attachments are kept outside the store, if they are.
+    place: OnceLock<Place>,
     /// Other processes may write to the same store.
     has_fellows: AtomicBool,
     /// To which peers this process is courier; to all, where there is nothing.
@@ -118,6 +122,12 @@ impl Shared {
     pub(crate) fn bell(&self, peer: &OrgId) -> Arc<Bell> {
         let mut bells = self.bells.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(bells.entry(peer.clone()).or_default())
+    }
+
+    /// Calls every courier: something may leave that could not before.
+    fn ring_queued(&self) {
+        self.bells.lock().unwrap_or_else(PoisonError::into_inner).values().for_each(|bell| bell.queued.notify_one());
+        self.queued.send_modify(|times| *times = times.wrapping_add(1));
     }
 
     pub(crate) fn directory(&self) -> Arc<Directory> {
@@ -169,6 +179,7 @@ pub fn start<S: Store + 'static>(
         house: RwLock::new(Arc::clone(node.house_rules())),
         troubles: Troubles::default(),
         clock_watch: OnceLock::new(),
+        place: OnceLock::new(),
         has_fellows: AtomicBool::new(false),
         leases: watch::Sender::new(None),
     });
@@ -208,14 +219,6 @@ impl Handle {
         shared.clock_watch.get_or_init(|| ClockWatch::new(steady, (shared.clock)()));
     }
 
-    /// Carries out a member's command.
-    ///
-    /// # Errors
-    /// See [`Refusal`].
-    pub async fn execute(&self, pass: Pass, command: Command) -> Result<Outcome, Refusal> {
-        self.ask(|reply| Job::Execute { pass, command: Box::new(command), reply }).await
-    }
-
     /// Replaces the house rules: keeps `text`, and lets `rules`, which the caller made of it, weigh every release that
     /// is decided after the commit.
     ///
@@ -233,11 +236,7 @@ impl Handle {
         self.ask(|reply| Job::Deny { denial, reply }).await
     }
 
-    /// Takes in an opened and verified parcel.
-    ///
-    /// # Errors
-    /// The node is busy, or the store failed.
-    pub async fn receive(&self, inbound: Inbound) -> Result<Answer, Refusal> {
+    async fn take_in(&self, inbound: Inbound) -> Result<Answer, Refusal> {
         let (from, sequence) = (inbound.from().clone(), inbound.sequence());
         let (reply, answer) = oneshot::channel();
         self.put(Job::Receive { inbound: Box::new(inbound), reply })?;
@@ -264,6 +263,9 @@ impl Handle {
         }
         // What cannot be found out in time has not changed.
         _ = tokio::time::timeout(trouble::SLOW, self.catch_up()).await;
+        if troubles.has(Trouble::AttachmentsAway) {
+            _ = tokio::time::timeout(trouble::SLOW, self.try_place()).await;
+        }
         troubles.all()
     }
 
@@ -288,7 +290,7 @@ impl Handle {
     /// # Errors
     /// The node is busy, or the store failed.
     pub async fn dispatch(&self, peer: OrgId, after: u64) -> Result<Option<Dispatch>, Refusal> {
-        self.ask(|reply| Job::Dispatch { window: WINDOW, peer, after, reply }).await
+        self.decide_dispatch(WINDOW, peer, after).await
     }
 
     /// The same for a channel where receipts take their time.
@@ -296,7 +298,7 @@ impl Handle {
     /// # Errors
     /// The node is busy, or the store failed.
     pub async fn dispatch_carried(&self, peer: OrgId, after: u64) -> Result<Option<Dispatch>, Refusal> {
-        self.ask(|reply| Job::Dispatch { window: CARRIED_WINDOW, peer, after, reply }).await
+        self.decide_dispatch(CARRIED_WINDOW, peer, after).await
     }
 
     /// Takes in a peer's answer to a parcel.

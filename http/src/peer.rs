@@ -282,6 +282,10 @@ impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::Busy(_) => Self::busy("this node has too much to do"),
+            Refusal::Object(fault) => Self {
+                cause: Some(fault.to_string()),
+                ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "the place for this node's attachments is not available, and nothing was taken in")
+            },
             Refusal::Store(fault) => Self {
                 cause: Some(fault.to_string()),
                 ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "the store of this node is not available, and nothing was taken in")

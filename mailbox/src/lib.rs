@@ -6,7 +6,6 @@
 //! follows from it is durable, here or where it goes.
 
 mod name;
-mod place;
 mod post;
 mod round;
 
@@ -21,7 +20,6 @@ use node::state::Directory;
 use node::{Refusal, Released};
 use tokio::sync::watch;
 
-pub use place::{Bucket, Place, PlaceError};
 pub use post::{Pace, Post, start};
 
 /// What a mailbox asks of its node.

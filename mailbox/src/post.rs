@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use format::OrgId;
 use object_store::ObjectStore;
+use place::{Place, PlaceError};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::Door;
-use crate::place::{Place, PlaceError};
 
 /// How long a direct connection is given to carry what was queued, before the mailbox does.
 const FIRST_OTHERS: Duration = Duration::from_millis(500);

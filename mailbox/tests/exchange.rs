@@ -6,7 +6,7 @@ mod pair;
 use std::time::Duration;
 
 use format::seal;
-use samverkan_mailbox::Place;
+use place::Place;
 
 use pair::{Pair, until};
 
@@ -137,7 +137,7 @@ async fn records_and_receipts_go_through_a_bucket() {
     #[expect(clippy::disallowed_methods, reason = "the address of a server that was started for this test")]
     let endpoint = std::env::var("SAMVERKAN_S3").unwrap();
     let bucket = |prefix: &str| {
-        Place::Bucket(samverkan_mailbox::Bucket {
+        Place::Bucket(place::Bucket {
             endpoint: endpoint.clone(),
             region: "us-east-1".to_owned(),
             bucket: "mailbox".to_owned(),

@@ -15,9 +15,10 @@ use policy::access::{Permission, Role};
 use policy::reason::Reason;
 
 use crate::exchange::Dispatch;
+use crate::objects::{Fetched, ObjectFault, ObjectRef, Placed};
 use crate::ports::{RecordQuery, StoreError};
 use crate::released::Released;
-use crate::rows::RecordRow;
+use crate::rows::{ObjectName, RecordRow};
 
 /// What an author gives for a draft.
 #[derive(Debug, Clone)]
@@ -69,8 +70,8 @@ pub enum Command {
     Correct { number: RecordNumber, input: Box<DraftInput> },
     /// Replaces a draft's header and text; its attachments stay.
     Edit { number: RecordNumber, version: u32, input: Box<DraftInput> },
-    /// Stores one piece of an attachment to a draft; pieces come in order.
-    AttachPiece { number: RecordNumber, version: u32, index: u64, bytes: Vec<u8> },
+    /// Stores one piece of an attachment to a draft; pieces come in order. One that was placed outside the store is kept there.
+    AttachPiece { number: RecordNumber, version: u32, index: u64, bytes: Vec<u8>, placed: Option<Placed> },
     /// Ends an attachment whose pieces are all stored.
     AttachEnd { number: RecordNumber, version: u32, name: String, media_type: String, size: u64 },
     /// Gives up a draft.
@@ -119,7 +120,7 @@ pub enum Command {
     /// Lets exchange with a suspended peer go on, from its sequence number `from`.
     Resume { peer: OrgId, from: u64 },
     /// Writes the next parcel for a peer, after its parcel `after`, to a file.
-    CarryOut { peer: OrgId, after: u64 },
+    CarryOut { peer: OrgId, after: u64, fetched: Fetched },
     /// Takes in what is in a file: notes that it is done, before the first parcel is.
     CarryIn,
     /// Notes that a backup is about to be made, to be opened with the key of this fingerprint.
@@ -272,6 +273,8 @@ pub enum Outcome {
     Opened(Box<Released<RecordView>>),
     /// A piece of an attachment for its reader.
     Piece(Released<Vec<u8>>),
+    /// The same, where the piece is in an object that is still to be fetched.
+    PieceAway(Released<ObjectRef>),
     /// A page of records for its reader, each with its place in the list.
     Listed(Released<Vec<(u64, RecordView)>>),
     /// Number of entries in the ledger, the one that notes the export included.
@@ -312,6 +315,12 @@ pub enum Refusal {
     /// A limit of this node is reached; later it may work.
     #[error("{0}")]
     Busy(String),
+    /// A parcel can be decided once these objects are fetched.
+    #[error("attachments must be fetched first")]
+    NotFetched(Vec<ObjectName>),
+    /// An attachment cannot be kept or read outside the store.
+    #[error(transparent)]
+    Object(#[from] ObjectFault),
     /// The store failed; nothing was done.
     #[error("the store is not available, and nothing was done")]
     Store(#[from] StoreError),

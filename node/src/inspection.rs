@@ -17,20 +17,26 @@ use format::verify::{KeyDirectory, Reject, Statement, verify};
 use format::{Digest, OrgId};
 
 use crate::act::release::{header_of, signed_record};
-use crate::exchange::{given_key, receipt_key};
+use crate::command::Refusal;
+use crate::exchange::{Leaves, given_key, leaf_of, receipt_key};
 use crate::node::Identity;
-use crate::ports::{self, MAX_PAGE, Reader, RecordQuery, StoreError};
-use crate::rows::{RecordRow, Stage, StatementKind, StatementRow, about_org};
+use crate::objects::{ObjectFault, read_piece};
+use crate::ports::{self, MAX_PAGE, Objects, Reader, RecordQuery, StoreError};
+use crate::rows::{ContentRow, RecordRow, Stage, StatementKind, StatementRow, about_org};
 use crate::state::LedgerTree;
 use crate::vault::Part;
 
 /// What was found to be in order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
     /// Records, drafts included.
     pub records: u64,
     /// Signed statements besides.
     pub statements: u64,
+    /// Pieces of attachments.
+    pub pieces: u64,
+    /// Records of whose attachments pieces are missing, newest first.
+    pub incomplete: Vec<String>,
     /// Ledger entries.
     pub entries: u64,
     /// Root of the ledger.
@@ -61,6 +67,17 @@ pub enum InspectionFault {
     /// Content is not what its header commits to.
     #[error("the content of {0} is not the one that its header commits to")]
     Content(String),
+    /// An attachment is not what its record's header commits to.
+    #[error("attachment {attachment} of {record} is not the one that its header commits to")]
+    Attachment {
+        /// Of which record.
+        record: String,
+        /// Which, from 0.
+        attachment: usize,
+    },
+    /// The place where attachments are kept is out of reach, or an object in it was changed.
+    #[error(transparent)]
+    Object(ObjectFault),
     /// An entry is not what was recorded.
     #[error("ledger entry {0} is not the one that was recorded: its leaf is not the hash of its salt and text")]
     Entry(u64),
@@ -113,11 +130,13 @@ impl Keyring {
     }
 }
 
-/// Inspects a store; `progress` is told of each thing that was looked at, and of what sort it is.
+/// Inspects a store, with what of it lies outside; `progress` is told of each thing that was looked at, and of what sort it
+/// is.
 ///
 /// # Errors
-/// See [`InspectionFault`]: the first thing that is not in order.
-pub fn inspect(reader: &dyn Reader, me: &Identity, mut progress: impl FnMut(&'static str)) -> Result<Found, InspectionFault> {
+/// See [`InspectionFault`]: the first thing that is not in order. That objects are missing is none: they are not part of a
+/// backup, and whoever has them may bring them.
+pub fn inspect(reader: &dyn Reader, objects: &dyn Objects, me: &Identity, mut progress: impl FnMut(&'static str)) -> Result<Found, InspectionFault> {
     let keyring = Keyring::gather(reader)?;
     let own = keyring.0.get(me.org()).is_some_and(|keys| keys.iter().any(|keys| keys.fingerprint() == me.keys.public().fingerprint()));
     if !own {
@@ -143,7 +162,7 @@ pub fn inspect(reader: &dyn Reader, me: &Identity, mut progress: impl FnMut(&'st
             reader.statements_about(kind, &about_org(&peer.org))?.iter().try_for_each(&mut see)?;
         }
     }
-    let mut records = 0;
+    let (mut records, mut pieces, mut incomplete) = (0, 0, Vec::new());
     let mut before = None;
     loop {
         let page = reader.records(&RecordQuery { before, limit: MAX_PAGE, ..RecordQuery::default() })?;
@@ -151,12 +170,16 @@ pub fn inspect(reader: &dyn Reader, me: &Identity, mut progress: impl FnMut(&'st
         before = Some(*last);
         for (_, row) in &page {
             records += 1;
-            check_record(reader, me, &keyring, row)?;
+            if let Some(content) = check_record(reader, me, &keyring, row)? {
+                let (found, missing) = check_attachments(reader, objects, me, row, &content)?;
+                pieces += found;
+                incomplete.extend(missing.then(|| name_of(row)));
+            }
             reader.statements_about(StatementKind::Notice, &row.id.0)?.iter().try_for_each(&mut see)?;
         }
     }
     let (entries, root) = check_ledger(reader, || progress("entries"))?;
-    Ok(Found { records, statements, entries, root })
+    Ok(Found { records, statements, pieces, incomplete, entries, root })
 }
 
 fn check_statement(keyring: &Keyring, row: &StatementRow) -> Result<(), InspectionFault> {
@@ -174,17 +197,63 @@ fn check_statement(keyring: &Keyring, row: &StatementRow) -> Result<(), Inspecti
     held.map_err(|why| InspectionFault::Signature { what: format!("{what} of {}", row.org), why })
 }
 
-fn check_record(reader: &dyn Reader, me: &Identity, keyring: &Keyring, row: &RecordRow) -> Result<(), InspectionFault> {
-    let name = || format!("{} version {}", row.number, row.version);
+fn name_of(row: &RecordRow) -> String {
+    format!("{} version {}", row.number, row.version)
+}
+
+/// Checks a record, and gives its content where that is here.
+fn check_record(reader: &dyn Reader, me: &Identity, keyring: &Keyring, row: &RecordRow) -> Result<Option<(ContentRow, [u8; 32])>, InspectionFault> {
     let header = header_of(row)?;
     match signed_record(row) {
-        Some(signed) => keyring.verify::<Header>(&signed.to_bytes()).map_err(|why| InspectionFault::Signature { what: name(), why })?,
-        None if row.stage >= Stage::Released => return Err(InspectionFault::Unsigned(name())),
+        Some(signed) => keyring.verify::<Header>(&signed.to_bytes()).map_err(|why| InspectionFault::Signature { what: name_of(row), why })?,
+        None if row.stage >= Stage::Released => return Err(InspectionFault::Unsigned(name_of(row))),
         None => {}
     }
-    let Some(sealed) = reader.content(&row.id)? else { return Ok(()) };
+    let Some(sealed) = reader.content(&row.id)? else { return Ok(None) };
     let content = me.vault.open(Part::Content(&row.number, row.version), &sealed)?;
-    if content.reference() == header.content { Ok(()) } else { Err(InspectionFault::Content(name())) }
+    if content.reference() == header.content { Ok(Some((sealed, content.salt))) } else { Err(InspectionFault::Content(name_of(row))) }
+}
+
+/// Checks the pieces of a record's attachments that are here: how many there are, and whether objects are missing. Those of
+/// a received record may still be on their way.
+fn check_attachments(
+    reader: &dyn Reader,
+    objects: &dyn Objects,
+    me: &Identity,
+    row: &RecordRow,
+    (sealed, salt): &(ContentRow, [u8; 32]),
+) -> Result<(u64, bool), InspectionFault> {
+    let (mut found, mut missing) = (0, false);
+    let record = (row.number.clone(), row.version);
+    for (place, reference) in header_of(row)?.attachments.iter().enumerate() {
+        let wrong = || InspectionFault::Attachment { record: name_of(row), attachment: place };
+        let attachment = u32::try_from(place).map_err(|_| wrong())?;
+        let leaves = reader.piece_leaves(&record, attachment)?;
+        for (index, leaf) in &leaves {
+            let piece = reader.piece(&record, attachment, *index)?.ok_or_else(wrong)?;
+            let bytes = match read_piece(me, sealed, &piece, objects) {
+                Ok(bytes) => bytes,
+                Err(Refusal::Object(ObjectFault::Missing(_))) => {
+                    missing = true;
+                    continue;
+                }
+                Err(Refusal::Object(fault)) => return Err(InspectionFault::Object(fault)),
+                Err(Refusal::Store(fault)) => return Err(fault.into()),
+                Err(_) => return Err(wrong()),
+            };
+            if piece.leaf != *leaf || leaf_of(salt, &bytes) != *leaf {
+                return Err(wrong());
+            }
+            found += 1;
+        }
+        let complete = leaves.len() as u64 == reference.pieces();
+        let leaves: Vec<Hash> = leaves.into_values().collect();
+        if complete && *reference.root.as_bytes() != Leaves(&leaves).root() {
+            return Err(wrong());
+        }
+        missing |= !complete && row.stage != Stage::Received;
+    }
+    Ok((found, missing))
 }
 
 fn check_ledger(reader: &dyn Reader, mut progress: impl FnMut()) -> Result<(u64, Hash), InspectionFault> {

@@ -11,6 +11,7 @@ pub mod exchange;
 pub mod inspection;
 pub mod ledger;
 pub mod node;
+pub mod objects;
 pub mod planted;
 pub mod ports;
 pub mod recovery;

@@ -22,6 +22,7 @@ use crate::act::directory::wrong_state;
 use crate::command::{Command, Outcome, Refusal};
 use crate::entry::{Actor, Entry, Event};
 use crate::exchange::{Acknowledgement, Answer, Dispatch, Inbound, WINDOW};
+use crate::objects::Fetched;
 use crate::planted::{Bug, planted};
 use crate::ports::{Entropy, News, Next, Store, StoreError, StoreResult};
 use crate::rows::{Batch, Change, EntryRow, RecordRow};
@@ -300,21 +301,21 @@ impl<S: Store> Node<S> {
     /// # Errors
     /// The store failed.
     pub fn dispatch(&mut self, peer: &OrgId, after: u64, now: Timestamp) -> Result<Option<Dispatch>, Refusal> {
-        self.dispatch_within(WINDOW, peer, after, now)
+        self.dispatch_within(WINDOW, peer, after, &Fetched::default(), now)
     }
 
     /// Decides what leaves next for a peer, with at most `window` parcels without receipt: [`CARRIED_WINDOW`] where
-    /// receipts take their time.
+    /// receipts take their time. `fetched` are the objects that were fetched for it.
     ///
     /// [`CARRIED_WINDOW`]: crate::exchange::CARRIED_WINDOW
     ///
     /// # Errors
-    /// The store failed.
-    pub fn dispatch_within(&mut self, window: u64, peer: &OrgId, after: u64, now: Timestamp) -> Result<Option<Dispatch>, Refusal> {
+    /// The store failed. [`Refusal::NotFetched`] names the objects that the next parcel takes; nothing was decided.
+    pub fn dispatch_within(&mut self, window: u64, peer: &OrgId, after: u64, fetched: &Fetched, now: Timestamp) -> Result<Option<Dispatch>, Refusal> {
         self.refresh()?;
         let now = self.now(now);
         self.sign_released()?;
-        let (dispatch, plan) = self.decide_dispatch(peer, after, window, now)?;
+        let (dispatch, plan) = self.decide_dispatch(peer, after, window, fetched, now)?;
         self.keep(plan, &Actor::Node, now)?;
         Ok(dispatch)
     }
@@ -520,7 +521,7 @@ impl<S: Store> Node<S> {
             Command::Draft(input) => self.draft(pass, &input, now),
             Command::Correct { number, input } => self.correct(pass, &number, &input, now),
             Command::Edit { number, version, input } => self.edit(pass, &number, version, &input, now),
-            Command::AttachPiece { number, version, index, bytes } => self.attach_piece(pass, &number, version, index, &bytes),
+            Command::AttachPiece { number, version, index, bytes, placed } => self.attach_piece(pass, &number, version, index, &bytes, placed.as_ref(), now),
             Command::AttachEnd { number, version, name, media_type, size } => self.attach_end(pass, &number, version, name, media_type, size),
             Command::Discard { number, version } => self.discard(pass, &number, version),
             Command::Submit { number, version } => self.submit(pass, &number, version, now),
@@ -544,7 +545,7 @@ impl<S: Store> Node<S> {
             Command::RevokeCredential { hash } => self.revoke_credential(pass, &hash),
             Command::SetHouseRules { text } => Ok(Self::set_house_rules(text)),
             Command::Resume { peer, from } => self.resume(&peer, from),
-            Command::CarryOut { peer, after } => self.carry_out(&peer, after, now),
+            Command::CarryOut { peer, after, fetched } => self.carry_out(&peer, after, &fetched, now),
             Command::CarryIn => Ok(Self::carry_in()),
             Command::BackUp { key } => Ok(Self::back_up(key)),
             Command::ApproveRecovery => self.approve_recovery(pass, now),

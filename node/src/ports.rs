@@ -1,7 +1,7 @@
 //! The ports: what a node asks of the world, in domain words.
 //!
-//! A node does no I/O. It reads and writes through [`Reader`] and [`Store`], draws randomness from [`Entropy`], and is
-//! told the time. Every store implements the same two traits natively and is held to the same conformance suite. What
+//! A node does no I/O. It reads and writes through [`Reader`] and [`Store`], keeps attachments as [`Objects`] where they are
+//! not in the store, draws randomness from [`Entropy`], and is told the time. Every store implements the same two traits natively and is held to the same conformance suite. What
 //! was appended is visible to the same store's reads at once, and durable when `commit` has returned, not before.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,8 +12,8 @@ use format::record::Kind;
 use format::{Digest, OrgId, RecordId, RecordNumber, Timestamp};
 
 use crate::rows::{
-    Batch, ContentRow, CredentialRow, EntryRow, HoldingRow, MemberRow, OutgoingRow, ParcelRow, PeerRow, PieceRow, RecordRow, RecoveryRow, Stage, StatementKind,
-    StatementRow,
+    Batch, ContentRow, CredentialRow, EntryRow, HoldingRow, MemberRow, ObjectName, OutgoingRow, ParcelRow, PeerRow, PieceRow, RecordRow, RecoveryRow, Stage,
+    StatementKind, StatementRow,
 };
 
 /// The store did not do what it was asked.
@@ -69,6 +69,8 @@ pub struct Opening {
     pub house_rules: String,
     /// This node's own recovery from a backup, once there was one.
     pub recovery: Option<RecoveryRow>,
+    /// Whether pieces of attachments are in objects outside the store.
+    pub objects: bool,
 }
 
 /// Which records to list.
@@ -139,6 +141,8 @@ pub trait Reader: Send {
     fn piece(&self, record: &(RecordNumber, u32), attachment: u32, index: u64) -> StoreResult<Option<PieceRow>>;
     /// Leaf hashes of the pieces of an attachment that are here, by index.
     fn piece_leaves(&self, record: &(RecordNumber, u32), attachment: u32) -> StoreResult<BTreeMap<u64, Hash>>;
+    /// Which of these objects a piece is in.
+    fn objects_in_use(&self, names: &[ObjectName]) -> StoreResult<BTreeSet<ObjectName>>;
     /// Where copies of a record are, ordered by holder.
     fn holdings(&self, id: &RecordId) -> StoreResult<Vec<HoldingRow>>;
     /// The first rows of a peer's queue, oldest first.
@@ -303,6 +307,64 @@ pub struct Word {
     pub queued: BTreeSet<OrgId>,
     /// Something waits for more peers than were named.
     pub for_all: bool,
+}
+
+/// The place outside the store where attachments are kept is out of reach, or did not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the place where attachments are kept cannot be used: {0}")]
+pub struct PlaceAway(pub String);
+
+/// Objects outside the store: a folder or a bucket of this node's own, in which each piece of an attachment is an object,
+/// encrypted. Any call may wait for a network: it is made where that holds nobody up.
+pub trait Objects: Send + Sync {
+    /// Puts an object there, whole and durable when this returns. Names are never used twice.
+    ///
+    /// # Errors
+    /// See [`PlaceAway`]; the object may be there nevertheless.
+    fn put(&self, name: &ObjectName, bytes: Vec<u8>) -> Result<(), PlaceAway>;
+    /// Gets an object; none when there is none.
+    ///
+    /// # Errors
+    /// See [`PlaceAway`].
+    fn get(&self, name: &ObjectName) -> Result<Option<Vec<u8>>, PlaceAway>;
+    /// The objects whose names begin with this byte, each with its age, by the clock of whoever put it there.
+    ///
+    /// # Errors
+    /// See [`PlaceAway`].
+    fn list(&self, first: u8) -> Result<Vec<(ObjectName, Duration)>, PlaceAway>;
+    /// Removes an object. One that is not there is removed.
+    ///
+    /// # Errors
+    /// See [`PlaceAway`].
+    fn remove(&self, name: &ObjectName) -> Result<(), PlaceAway>;
+}
+
+/// No place outside the store: every piece is in the store itself.
+#[derive(Debug, Clone, Copy)]
+pub struct NoPlace;
+
+impl NoPlace {
+    fn away<T>() -> Result<T, PlaceAway> {
+        Err(PlaceAway("this node has none: see [attachments] in its configuration".to_owned()))
+    }
+}
+
+impl Objects for NoPlace {
+    fn put(&self, _: &ObjectName, _: Vec<u8>) -> Result<(), PlaceAway> {
+        Self::away()
+    }
+
+    fn get(&self, _: &ObjectName) -> Result<Option<Vec<u8>>, PlaceAway> {
+        Self::away()
+    }
+
+    fn list(&self, _: u8) -> Result<Vec<(ObjectName, Duration)>, PlaceAway> {
+        Self::away()
+    }
+
+    fn remove(&self, _: &ObjectName) -> Result<(), PlaceAway> {
+        Self::away()
+    }
 }
 
 /// Unpredictable bytes.

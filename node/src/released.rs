@@ -29,6 +29,11 @@ impl<T> Released<T> {
         Self { to, value }
     }
 
+    /// The same release of what comes of the value.
+    pub(crate) fn try_map<U, E>(self, change: impl FnOnce(T) -> Result<U, E>) -> Result<Released<U>, E> {
+        Ok(Released { to: self.to, value: change(self.value)? })
+    }
+
     /// To whom it is released.
     #[must_use]
     pub const fn to(&self) -> &Recipient {

@@ -76,6 +76,17 @@ impl std::fmt::Debug for ContentRow {
     }
 }
 
+/// Name of an object outside the store: 16 random bytes, which tell nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ObjectName(pub [u8; 16]);
+
+impl std::fmt::Display for ObjectName {
+    /// 32 hexadecimal digits.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
 /// One encrypted piece of an attachment.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PieceRow {
@@ -87,7 +98,9 @@ pub struct PieceRow {
     pub index: u64,
     /// Leaf hash of the piece in the attachment's tree.
     pub leaf: Hash,
-    /// Encrypted bytes.
+    /// The object that the bytes are in, where they are not here.
+    pub object: Option<ObjectName>,
+    /// Encrypted bytes; where they are in an object, that object's key, encrypted in the same way.
     pub ciphertext: Vec<u8>,
 }
 

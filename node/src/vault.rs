@@ -9,7 +9,7 @@ use format::record::Salted;
 use format::{RecordNumber, Timestamp};
 
 use crate::ports::{Entropy, StoreError};
-use crate::rows::ContentRow;
+use crate::rows::{ContentRow, ObjectName};
 
 const NONCE: usize = 12;
 const TAG: usize = 16;
@@ -32,6 +32,20 @@ pub enum Part<'a> {
     Piece(&'a RecordNumber, u32, u32, u64),
     /// Why it was sent back.
     Return(&'a RecordNumber, u32),
+}
+
+/// Encrypts an object under a key of its own.
+pub(crate) fn seal_object(secret: &[u8; 32], name: &ObjectName, bytes: &[u8], entropy: &mut dyn Entropy) -> Vec<u8> {
+    encrypt(&key(secret), &object_part(name), bytes, entropy)
+}
+
+/// Decrypts what [`seal_object`] encrypted.
+pub(crate) fn open_object(secret: &[u8; 32], name: &ObjectName, ciphertext: &[u8]) -> Result<Vec<u8>, StoreError> {
+    decrypt(&key(secret), &object_part(name), ciphertext)
+}
+
+fn object_part(name: &ObjectName) -> Vec<u8> {
+    format!("object {name}").into_bytes()
 }
 
 impl Part<'_> {

@@ -20,17 +20,18 @@ use http::handle::{Halt, Handle};
 use http::listener::{self, TlsListener};
 use http::tls::{self, KeyedCertificate};
 use http::{courier, peer, rest, retention};
-use mailbox::{Bucket, Pace, Place, Post};
+use mailbox::{Pace, Post};
 use node::node::Identity;
-use node::ports::Entropy;
+use node::ports::{Entropy, Objects};
 use node::vault::Vault;
+use place::{Attachments, Bucket, Place, PlaceError};
 use rustls::ServerConfig;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
 
 use crate::client::ADDRESS_FILE;
-use crate::config::{Config, Form};
+use crate::config::{Config, Form, PlaceAt};
 use crate::door::NodeDoor;
 use crate::failure::{Failure, Outcome};
 use crate::opening::{self, Running};
@@ -193,35 +194,48 @@ fn start_post(config: &Config, handle: &Handle) -> Outcome<Option<Post>> {
     if settings.peers.is_empty() {
         return Ok(None);
     }
-    let place = match settings.bucket() {
-        None => Place::Folder(PathBuf::from(&settings.place)),
-        Some((bucket, prefix)) => {
-            let secret = read_secret(&settings.credentials_file)?;
-            let text = String::from_utf8_lossy(&secret);
-            let (key_id, secret) = text
-                .trim()
-                .split_once('\n')
-                .ok_or_else(|| Failure::usage(format!("`{}` does not hold a key id and a secret, a line each", settings.credentials_file.display())))?;
-            // Without TLS, as on this machine alone, there is no certificate.
-            let certificate = std::fs::read(&settings.certificate_file).unwrap_or_default();
-            Place::Bucket(Bucket {
-                endpoint: settings.endpoint.clone(),
-                region: settings.region.clone(),
-                bucket: bucket.to_owned(),
-                prefix: prefix.to_owned(),
-                key_id: key_id.trim().to_owned(),
-                secret: secret.trim().to_owned(),
-                certificate,
-            })
-        }
-    };
+    let at = settings.at();
     let first = Duration::from_secs(settings.visit_seconds.into());
     let pace = Pace { first, last: first.max(Pace::default().last) };
-    let post = mailbox::start(NodeDoor(handle.clone()), &place, settings.peers.clone(), settings.padding, pace);
-    post.map(Some).map_err(|error| {
-        let why = std::error::Error::source(&error).map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"));
-        Failure::usage(format!("`mailbox.place` cannot be used: {why}")).remedy("Check [mailbox] in the configuration, and whether the folder exists.")
-    })
+    let post = mailbox::start(NodeDoor(handle.clone()), &place(&at)?, settings.peers.clone(), settings.padding, pace);
+    post.map(Some).map_err(|error| unopened_place(&at, &error))
+}
+
+/// Where attachments are kept outside the store, if they are.
+pub(crate) fn attachments(config: &Config, org: &OrgId) -> Outcome<Option<Arc<dyn Objects>>> {
+    let at = config.attachments.at();
+    if at.place.is_empty() {
+        return Ok(None);
+    }
+    let opened = Attachments::open(&place(&at)?, org).map_err(|error| unopened_place(&at, &error))?;
+    Ok(Some(Arc::new(opened)))
+}
+
+/// A place in the configuration, with what its files say.
+fn place(at: &PlaceAt<'_>) -> Outcome<Place> {
+    let Some((bucket, prefix)) = at.bucket() else { return Ok(Place::Folder(PathBuf::from(at.place))) };
+    let secret = read_secret(at.credentials_file)?;
+    let text = String::from_utf8_lossy(&secret);
+    let (key_id, secret) = text
+        .trim()
+        .split_once('\n')
+        .ok_or_else(|| Failure::usage(format!("`{}` does not hold a key id and a secret, a line each", at.credentials_file.display())))?;
+    Ok(Place::Bucket(Bucket {
+        endpoint: at.endpoint.to_owned(),
+        region: at.region.to_owned(),
+        bucket: bucket.to_owned(),
+        prefix: prefix.to_owned(),
+        key_id: key_id.trim().to_owned(),
+        secret: secret.trim().to_owned(),
+        // Without TLS, as on this machine alone, there is no certificate.
+        certificate: std::fs::read(at.certificate_file).unwrap_or_default(),
+    }))
+}
+
+fn unopened_place(at: &PlaceAt<'_>, error: &PlaceError) -> Failure {
+    let why = std::error::Error::source(error).map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"));
+    Failure::usage(format!("`{}.place` cannot be used: {why}", at.section))
+        .remedy(format!("Check [{}] in the configuration, and whether the folder exists.", at.section))
 }
 
 /// Waits for the writer, which ends when nobody can give it work any more.

@@ -4,12 +4,14 @@
 //! everything that is wrong is told at once. Nothing here opens a socket or a store: the rest of the program is given
 //! plain values. What each key is for stands in one table, [`explain::KEYS`].
 
+mod attachments;
 mod explain;
 mod limits;
 mod log;
 mod mailbox;
 mod node;
 mod peer;
+mod place;
 mod store;
 mod web;
 
@@ -17,12 +19,14 @@ use std::path::Path;
 
 use serde::Serialize;
 
+pub(crate) use attachments::Attachments;
 pub(crate) use explain::{explain, sample};
 pub(crate) use limits::Limits;
 pub(crate) use log::{Form, Log};
 pub(crate) use mailbox::Mailbox;
 pub(crate) use node::Node;
 pub(crate) use peer::Peer;
+pub(crate) use place::PlaceAt;
 pub(crate) use store::Store;
 pub(crate) use web::Web;
 
@@ -40,6 +44,7 @@ pub(crate) struct Config {
     pub(crate) mailbox: Mailbox,
     pub(crate) web: Web,
     pub(crate) store: Store,
+    pub(crate) attachments: Attachments,
     pub(crate) limits: Limits,
     pub(crate) log: Log,
 }
@@ -70,14 +75,16 @@ impl Config {
             mailbox: document.table("mailbox"),
             web: document.table("web"),
             store: document.table("store"),
+            attachments: document.table("attachments"),
             limits: document.table("limits"),
             log: document.table("log"),
         };
-        let mut faults = document.end("[node], [peer], [mailbox], [web], [store], [limits] and [log]");
+        let mut faults = document.end("[node], [peer], [mailbox], [web], [store], [attachments], [limits] and [log]");
         faults.iter_mut().for_each(explain::add_example);
         config.limits.check(&mut faults);
         config.store.check(&mut faults);
         config.mailbox.check(&mut faults);
+        config.attachments.at().check(&mut faults);
         config.log.check(&mut faults);
         if faults.is_empty() { Ok(config) } else { Err(faults) }
     }
@@ -98,6 +105,8 @@ impl Config {
             &mut self.web.certificate_file,
             &mut self.web.key_file,
             &mut self.store.file,
+            &mut self.attachments.credentials_file,
+            &mut self.attachments.certificate_file,
         ];
         for path in paths {
             *path = data.join(&*path);
@@ -107,8 +116,10 @@ impl Config {
                 *path = data.join(&*path);
             }
         }
-        if self.mailbox.bucket().is_none() && !self.mailbox.place.is_empty() {
-            self.mailbox.place = data.join(&self.mailbox.place).to_string_lossy().into_owned();
+        for place in [&mut self.mailbox.place, &mut self.attachments.place] {
+            if !place.starts_with("s3://") && !place.is_empty() {
+                *place = data.join(&*place).to_string_lossy().into_owned();
+            }
         }
         self
     }

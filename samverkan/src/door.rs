@@ -47,8 +47,7 @@ impl Door for NodeDoor {
     }
 
     async fn seal(&self, dispatch: Dispatch) -> Result<Released<Vec<u8>>, DispatchFault> {
-        let (me, directory) = (self.identity(), self.directory());
-        self.0.read(move |reader| dispatch.seal(reader, &me, &directory)).await
+        self.0.seal(dispatch).await
     }
 
     fn queued(&self) -> watch::Receiver<u64> {

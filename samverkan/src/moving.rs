@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use node::ports::{Reader, StoreError};
+use node::ports::{NoPlace, Reader, StoreError};
 use node::state::State;
 use node::{inspection, ledger};
 use store::{Move, MoveError, Sqlite};
@@ -49,7 +49,9 @@ pub(crate) fn to_postgres(config: &Config, resume: bool) -> Outcome<Moved> {
     let (_, to) = moving.stores();
     let counts = to.counts().map_err(|error| failed(&error))?;
     let bar = progress_rows("verifying", counts.records + counts.entries);
-    let found = inspection::inspect(to, &me, |what| bar.inc(u64::from(what != "statements"))).map_err(|fault| refused(&fault.to_string()))?;
+    let attachments = assemble::attachments(config, me.org())?;
+    let place = attachments.as_deref().unwrap_or(&NoPlace);
+    let found = inspection::inspect(to, place, &me, |what| bar.inc(u64::from(what != "statements"))).map_err(|fault| refused(&fault.to_string()))?;
     bar.finish_and_clear();
     if found.root != root {
         return Err(refused("the ledger in the database has another root than that in the file"));

@@ -48,8 +48,13 @@ fn start_on<S: Store + 'static>(
     fellows: Option<Box<dyn Fellows>>,
 ) -> Outcome<Running> {
     let unreadable = |error: StoreError| Failure::usage(format!("the store cannot be read: {error}"));
-    let text = store.opening().map_err(unreadable)?.house_rules;
-    let house = house_rules(&text).map_err(|error| Failure::usage(format!("the house rules in the store cannot be used: {error}")))?;
+    let opening = store.opening().map_err(unreadable)?;
+    let attachments = assemble::attachments(config, me.org())?;
+    if opening.objects && attachments.is_none() {
+        return Err(Failure::usage("attachments of this node are outside the store, and the configuration does not say where")
+            .remedy("Set `attachments.place` to where they are: docs/operations/attachments.md."));
+    }
+    let house = house_rules(&opening.house_rules).map_err(|error| Failure::usage(format!("the house rules in the store cannot be used: {error}")))?;
     let org = me.org().clone();
     let mut node = Node::open(store, me, Box::new(OsEntropy), house).map_err(unreadable)?;
     node.follow_house_rules(Box::new(|text| house_rules(text).unwrap_or_else(|why| Arc::new(Unreadable(why)))));
@@ -60,6 +65,9 @@ fn start_on<S: Store + 'static>(
     let limits = handle::Limits { waiting: assemble::size(config.limits.waiting), group: assemble::size(config.limits.group), ..handle::Limits::default() };
     let (handle, writer) = handle::start(node, readers, Arc::new(assemble::now), limits).map_err(|error| assemble::unstartable(&error))?;
     handle.watch_clock(Box::new(assemble::steady));
+    if let Some(objects) = attachments {
+        handle.keep_attachments_in(objects, Box::new(OsEntropy));
+    }
     let company = fellows.map(|fellows| handle.keep_company(fellows)).transpose().map_err(|error| assemble::unstartable(&error))?;
     Ok(Running { handle, writer, company })
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use node::inspection::{self, Found};
 use node::node::Node;
+use node::ports::NoPlace;
 use policy::house::NoHouseRules;
 use store::Sqlite;
 
@@ -53,14 +54,26 @@ fn verify_and_mark(folder: &Path) -> Outcome<Found> {
         |why: &dyn std::fmt::Display| Failure::refused(format!("the store is not in order: {why}")).remedy("Try another backup. Nothing was restored.");
     let store = Sqlite::open(&config.store.file, &store::Options::default()).map_err(|error| broken(&error))?;
     store.check_whole().map_err(|error| broken(&error))?;
+    make_own_folder(folder, &config)?;
+    let attachments = assemble::attachments(&config, me.org())?;
     let bar = counting("verify");
-    let found = inspection::inspect(&store, &me, |what| {
+    let found = inspection::inspect(&store, attachments.as_deref().unwrap_or(&NoPlace), &me, |what| {
         bar.set_message(format!("verify {what}"));
         bar.inc(1);
     });
     bar.finish_and_clear();
     let found = found.map_err(|error| broken(&error))?;
+    drop(attachments);
     let mut node = Node::open(store, me, Box::new(OsEntropy), Arc::new(NoHouseRules)).map_err(|error| broken(&error))?;
     node.mark_restored(assemble::now()).and_then(|()| node.commit().map_err(Into::into)).map_err(|error| broken(&error))?;
     Ok(found)
+}
+
+/// Makes the folder for attachments anew, where it was within the data folder and is not in a backup.
+fn make_own_folder(folder: &Path, config: &Config) -> Outcome {
+    let place = Path::new(&config.attachments.place);
+    if !place.starts_with(folder) || place == folder {
+        return Ok(());
+    }
+    std::fs::create_dir_all(place).map_err(|error| Failure::usage(format!("`{}` cannot be made: {error}", place.display())))
 }

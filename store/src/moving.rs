@@ -63,9 +63,9 @@ const TABLES: &[Table] = &[
     },
     Table {
         name: "piece",
-        select: "SELECT record, attachment, place, leaf, ciphertext FROM piece ORDER BY record, attachment, place",
-        insert: "INSERT INTO piece SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bytea[], $5::bytea[])",
-        kinds: &[I, I, I, B, B],
+        select: "SELECT record, attachment, place, leaf, ciphertext, object FROM piece ORDER BY record, attachment, place",
+        insert: "INSERT INTO piece SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bytea[], $5::bytea[], $6::bytea[])",
+        kinds: &[I, I, I, B, B, B],
     },
     Table {
         name: "tombstone",

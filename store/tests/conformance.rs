@@ -31,7 +31,7 @@ trait Place {
 type Case = (&'static str, fn(&dyn Place));
 
 /// What holds for every store.
-const ALL: [Case; 26] = [
+const ALL: [Case; 27] = [
     ("an empty store is empty", changes::an_empty_store_is_empty),
     ("records come back", changes::records_come_back),
     ("a replaced record keeps its content", changes::a_replaced_record_keeps_its_content),
@@ -39,6 +39,7 @@ const ALL: [Case; 26] = [
     ("a discarded draft leaves its entries", changes::a_discarded_draft_leaves_its_entries),
     ("destroyed content is gone", changes::destroyed_content_is_gone),
     ("pieces come back", changes::pieces_come_back),
+    ("objects are known by name", changes::objects_are_known_by_name),
     ("the first tombstone stands", changes::the_first_tombstone_stands),
     ("copies are kept by holder and way", changes::copies_are_kept_by_holder_and_way),
     ("queues keep their order", changes::queues_keep_their_order),

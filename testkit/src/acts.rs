@@ -389,7 +389,7 @@ impl Desk<'_> {
             let length = last.map_or(1, |piece| piece.ciphertext.len() as u64 - 28);
             if length == format::attachment::PIECE as u64 && *index == 0 {
                 let bytes = self.bytes(300);
-                return Command::AttachPiece { number: row.number.clone(), version: row.version, index: 1, bytes };
+                return Command::AttachPiece { number: row.number.clone(), version: row.version, index: 1, bytes, placed: None };
             }
             let size = index * format::attachment::PIECE as u64 + length;
             let name = format!("{}.txt", self.canary());
@@ -397,7 +397,7 @@ impl Desk<'_> {
         }
         let size = if self.rng.u8(..24) == 0 { format::attachment::PIECE } else { self.rng.usize(60..900) };
         let bytes = self.bytes(size);
-        Command::AttachPiece { number: row.number.clone(), version: row.version, index: 0, bytes }
+        Command::AttachPiece { number: row.number.clone(), version: row.version, index: 0, bytes, placed: None }
     }
 
     fn bytes(&mut self, size: usize) -> Vec<u8> {

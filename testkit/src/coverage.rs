@@ -39,6 +39,7 @@ pub const FAULTS: &[&str] = &[
     "forged-receipt",
     "forged-recovery",
     "old-backup",
+    "attachments-away",
 ];
 
 /// Every kind of act that must have succeeded, by members and by nodes.
@@ -66,6 +67,7 @@ pub const ACTS: &[&str] = &[
     "expel",
     "withdraw",
     "expire",
+    "remove-object",
     "dispatch",
     "receive",
     "acknowledge",

@@ -13,8 +13,8 @@ use format::merkle::Hash;
 use format::{Digest, OrgId, RecordId, RecordNumber, Timestamp};
 use node::ports::{Counts, Opening, Reader, RecordQuery, Store, StoreError, StoreResult};
 use node::rows::{
-    Batch, Change, ContentRow, CredentialRow, EntryRow, HoldingRow, MemberRow, Outgoing, OutgoingRow, ParcelRow, PieceRow, RecordRow, StatementKind,
-    StatementRow,
+    Batch, Change, ContentRow, CredentialRow, EntryRow, HoldingRow, MemberRow, ObjectName, Outgoing, OutgoingRow, ParcelRow, PieceRow, RecordRow,
+    StatementKind, StatementRow,
 };
 use store::sqlite::{Options, Sqlite};
 
@@ -356,6 +356,10 @@ impl Reader for Faulty {
 
     fn piece_leaves(&self, record: &(RecordNumber, u32), attachment: u32) -> StoreResult<BTreeMap<u64, Hash>> {
         self.read(|store| store.piece_leaves(record, attachment))
+    }
+
+    fn objects_in_use(&self, names: &[ObjectName]) -> StoreResult<BTreeSet<ObjectName>> {
+        self.read(|store| store.objects_in_use(names))
     }
 
     fn holdings(&self, id: &RecordId) -> StoreResult<Vec<HoldingRow>> {

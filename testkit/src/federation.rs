@@ -18,6 +18,7 @@ use format::{AgreementId, Digest, OrgId, RecordId, RecordNumber, Timestamp};
 use node::command::{Command, DraftInput, Outcome, Refusal};
 use node::exchange::{self, Acknowledgement, Answer, Dispatch};
 use node::node::Identity;
+use node::objects::Fetched;
 use node::ports::{Reader, Store};
 use node::rows::MemberRow;
 use node::vault::{SeededEntropy, Vault};
@@ -371,7 +372,7 @@ impl<S: Store> Federation<S> {
 /// It cannot be put together.
 pub fn seal<S: Store>(node: &Node<S>, dispatch: Dispatch) -> Result<Vec<u8>, Refusal> {
     let to = Recipient::Organisation(dispatch.peer().clone());
-    let sealed = dispatch.seal(node.store(), node.identity(), &node.state().directory);
+    let sealed = dispatch.seal(node.store(), &Fetched::default(), node.identity(), &node.state().directory);
     let released = sealed.map_err(|e| Refusal::Invalid { what: "parcel", why: e.to_string() })?;
     released.hand_to(&to).map_err(|_| Refusal::Invalid { what: "parcel", why: "it is for someone else".to_owned() })
 }

@@ -16,4 +16,5 @@ pub mod network;
 pub mod restoring;
 pub mod rules;
 pub mod run;
+pub mod shelf;
 pub mod world;

@@ -27,6 +27,7 @@ use crate::forger::{self, Workshop};
 use crate::invariants;
 use crate::network::{Cargo, Message, Network, Place, Weather};
 use crate::restoring::{self, Restorings, Step, Stepped};
+use crate::shelf::{self, Shelf};
 
 /// The most sites a world has.
 pub const MAX_SITES: usize = 8;
@@ -83,6 +84,8 @@ pub struct Plan {
     pub restores: u32,
     /// Whose.
     pub restored: Place,
+    /// Attachments are kept outside the stores.
+    pub outside: bool,
 }
 
 impl Plan {
@@ -106,6 +109,7 @@ impl Plan {
             replays: false,
             restores: 0,
             restored: 0,
+            outside: false,
         };
         plan.hostile = plan.hostile.map(|_| rng.usize(..plan.sites));
         if plan.hostile.is_none() && rng.u8(..12) == 0 {
@@ -157,6 +161,8 @@ pub struct Site {
     pub organisation: &'static Organisation,
     /// The world's end of its store.
     pub store: Faulty,
+    /// Where its attachments are, if they are outside its store.
+    pub shelf: Shelf,
     /// The node, while it runs.
     pub node: Option<Node<Faulty>>,
     /// When a stopped node starts again.
@@ -261,6 +267,8 @@ pub struct World {
     /// Where copies of stores lie.
     pub folder: PathBuf,
     loot: Vec<Vec<u8>>,
+    /// Chance, for what happens to shelves.
+    shelves: Rng,
     requests: u64,
     verbose: bool,
     /// SHA-256 over everything told, to compare two runs.
@@ -274,7 +282,8 @@ impl World {
     /// The beginning itself is refused.
     pub fn new(seed: u64, folder: &Path, verbose: bool) -> Result<Self, Refusal> {
         let mut rng = Rng::with_seed(seed);
-        let plan = Plan::draw(&mut rng);
+        // What happens to shelves is drawn apart: the rest of a world is the same without them.
+        let plan = Plan { outside: seed.is_multiple_of(2), ..Plan::draw(&mut rng) };
         let all = organisations().get(..plan.sites).unwrap_or_default();
         let store = |place: usize| if plan.files { Faulty::file(&folder.join(format!("{seed}-{place}.db"))) } else { Faulty::memory() };
         let stores: Vec<Faulty> = (0..plan.sites).map(store).collect();
@@ -284,7 +293,8 @@ impl World {
         for ((organisation, store), (_, node)) in all.iter().zip(stores).zip(nodes) {
             let skew = if plan.skew == 0 { 0 } else { rng.i64(-plan.skew..plan.skew) };
             let lanes = (0..plan.sites).map(|_| Lane { window: 1, ..Lane::default() }).collect();
-            sites.push(Site { organisation, store, node: Some(node), up_at: 0, skew, boots: 0, lanes, seen: BTreeMap::new(), numbers: BTreeMap::new() });
+            let (shelf, seen, numbers) = (Shelf::default(), BTreeMap::new(), BTreeMap::new());
+            sites.push(Site { organisation, store, shelf, node: Some(node), up_at: 0, skew, boots: 0, lanes, seen, numbers });
         }
         let mut world = Self {
             rng,
@@ -302,6 +312,7 @@ impl World {
             answers: Vec::new(),
             folder: folder.to_owned(),
             loot: Vec::new(),
+            shelves: Rng::with_seed(!seed),
             requests: 0,
             verbose,
             fingerprint: format::Digest::from([0; 32]),
@@ -426,6 +437,9 @@ impl World {
         self.step += 1;
         self.now += self.rng.i64(1..3000);
         self.misfortune()?;
+        if self.plan.outside {
+            self.shelves();
+        }
         self.restoring()?;
         self.forged_recovery()?;
         let at = self.rng.usize(..self.plan.sites);
@@ -541,6 +555,29 @@ impl World {
             self.shift_clock();
         }
         Ok(())
+    }
+
+    /// A shelf goes out of reach or comes back, and what nothing needs is removed from it.
+    fn shelves(&mut self) {
+        for at in 0..self.plan.sites {
+            let chance = self.shelves.u8(..60);
+            let away = chance == 0 && !self.network.is_calm();
+            if away {
+                self.coverage.fault("attachments-away");
+            }
+            let shelf = self.site(at).shelf.clone();
+            shelf.set(Timestamp::from_ms(self.now), away);
+            if chance == 1
+                && let Some(node) = &self.site(at).node
+            {
+                let removed = shelf::sweep(node, &shelf).unwrap_or_default();
+                (0..removed).for_each(|_| self.coverage.act("remove-object"));
+            }
+        }
+    }
+
+    fn entropy(&mut self) -> SeededEntropy {
+        SeededEntropy::new(self.shelves.u64(..), Timestamp::from_ms(self.now))
     }
 
     fn cut(&mut self) {
@@ -698,13 +735,13 @@ impl World {
         Ok(match job {
             Job::Member | Job::Push(..) | Job::Attach(..) | Job::Recall(_) => {
                 let Some(act) = self.think(at, &job, now) else { return Ok(Effect::Nothing) };
-                self.member_acts(node, act, clock, jobs)
+                self.member_acts(at, node, act, clock, jobs)
             }
-            Job::Receive(message) => self.receive(node, message, clock)?,
+            Job::Receive(message) => self.receive(at, node, message, clock)?,
             Job::Acknowledge(message) => self.acknowledge(at, node, message, clock)?,
             Job::Dispatch(peer) => {
                 let after = self.lane(at, peer).last;
-                match node.dispatch(&self.chronicle.org(peer).clone(), after, clock) {
+                match shelf::dispatch(node, &self.site(at).shelf, &self.chronicle.org(peer).clone(), after, clock) {
                     Ok(Some(dispatch)) => Effect::Dispatched { peer, dispatch, now },
                     Ok(None) => Effect::Idle,
                     Err(refusal) => Effect::Refused(refusal.to_string()),
@@ -740,7 +777,8 @@ impl World {
         act
     }
 
-    fn member_acts(&mut self, node: &mut Node<Faulty>, act: Act, clock: Timestamp, jobs: &mut VecDeque<Job>) -> Effect {
+    fn member_acts(&mut self, at: Place, node: &mut Node<Faulty>, act: Act, clock: Timestamp, jobs: &mut VecDeque<Job>) -> Effect {
+        let now = clock.max(node.state().clock);
         let Act { word, member, mut about, command, row } = act;
         let Some(permission) = command.permissions().first().copied() else { return Effect::Nothing };
         if about.is_some() && self.chance(self.plan.temper.careless) {
@@ -761,7 +799,10 @@ impl World {
             _ => None,
         };
         let proposal = if let Command::ProposeAgreement(proposal) = &command { Some(proposal.as_ref().clone()) } else { None };
-        match node.execute(leave, command, clock) {
+        let (outside, shelf) = (self.plan.outside, self.site(at).shelf.clone());
+        let placed = if outside { shelf::place(command, &shelf, &mut self.entropy(), now) } else { Ok(command) };
+        let done = placed.map_err(Refusal::Object).and_then(|command| node.execute(leave, command, clock));
+        match done.and_then(|outcome| Ok(shelf::fetch(outcome, &shelf)?)) {
             Ok(outcome) => {
                 let next = match &outcome {
                     Outcome::Drafted { number, version } => Some((number.clone(), *version)),
@@ -782,7 +823,7 @@ impl World {
         }
     }
 
-    fn receive(&self, node: &mut Node<Faulty>, message: Message, clock: Timestamp) -> Result<Effect, Violation> {
+    fn receive(&mut self, at: Place, node: &mut Node<Faulty>, message: Message, clock: Timestamp) -> Result<Effect, Violation> {
         let Cargo::Parcel(envelope) = &message.cargo else { return Ok(Effect::Nothing) };
         let identity = Arc::clone(node.identity());
         let directory = Arc::clone(&node.state().directory);
@@ -794,11 +835,16 @@ impl World {
                 Err(_) => Ok(Effect::Refused("a spoiled envelope".to_owned())),
             };
         }
-        let inbound = match inbound {
+        let mut inbound = match inbound {
             Ok(inbound) => inbound,
             Err(fault) => return broken(7, format!("an envelope from {carrier} was not opened: {fault}")),
         };
         let now = clock.max(node.state().clock);
+        if self.plan.outside
+            && let Err(refusal) = shelf::place_inbound(node, &mut inbound, &self.site(at).shelf.clone(), &mut self.entropy(), now)
+        {
+            return Ok(Effect::Refused(refusal.to_string()));
+        }
         Ok(match node.receive(inbound, clock) {
             Ok(answer) => Effect::Answered { message, answer, now },
             Err(refusal) => Effect::Refused(refusal.to_string()),
@@ -1014,7 +1060,8 @@ impl World {
     /// Has a parcel's bytes put together and hands them to the network.
     fn send(&mut self, at: Place, node: &Node<Faulty>, peer: Place, dispatch: Dispatch, now: Timestamp) -> Check {
         let sequence = dispatch.sequence();
-        let sealed = dispatch.seal(node.store(), node.identity(), &node.state().directory);
+        let fetched = shelf::for_seal(node, &dispatch, &self.site(at).shelf).unwrap_or_default();
+        let sealed = dispatch.seal(node.store(), &fetched, node.identity(), &node.state().directory);
         let Ok(sealed) = sealed else {
             self.lane(at, peer).give_up();
             return Ok(());
@@ -1106,6 +1153,7 @@ impl World {
         self.plan.temper.careless = 0;
         for at in 0..self.plan.sites {
             self.site(at).store.arm(None);
+            self.site(at).shelf.set(Timestamp::from_ms(self.now), false);
             self.site_mut(at).lanes.iter_mut().for_each(Lane::give_up);
             if self.site(at).node.is_none() {
                 self.start(at)?;

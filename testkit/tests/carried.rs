@@ -7,6 +7,7 @@ use std::sync::Arc;
 use format::agreement::Onward;
 use format::{OrgId, RecordId, Timestamp, seal};
 use node::exchange::{self, Acknowledgement, Answer, AnswerFault, InboundFault};
+use node::objects::Fetched;
 use node::ports::Reader;
 use node::rows::{HoldingState, Suspicion};
 use node::{Node, Recipient};
@@ -52,7 +53,7 @@ impl World {
     fn parcel(&mut self, from: &str, to: &str, after: u64) -> Option<(u64, Vec<u8>)> {
         let now = self.tick();
         let node = self.node(from);
-        let dispatch = node.dispatch_within(exchange::CARRIED_WINDOW, &id(to), after, now).unwrap();
+        let dispatch = node.dispatch_within(exchange::CARRIED_WINDOW, &id(to), after, &Fetched::default(), now).unwrap();
         node.commit().unwrap();
         let dispatch = dispatch?.padded();
         Some((dispatch.sequence(), federation::seal(node, dispatch).unwrap()))

@@ -66,7 +66,7 @@ impl World {
         let organisation = self.organisations.iter().find(|organisation| organisation.identity.org() == org).unwrap();
         let store = Sqlite::open(copy, &Options::default()).unwrap();
         store.check_whole().unwrap();
-        inspection::inspect(&store, &organisation.identity, |_| ()).unwrap();
+        inspection::inspect(&store, &node::ports::NoPlace, &organisation.identity, |_| ()).unwrap();
         let entropy = Box::new(SeededEntropy::new(99, now));
         let mut node = Node::open(store, Arc::clone(&organisation.identity), entropy, Arc::new(NoHouseRules)).unwrap();
         node.mark_restored(now).unwrap();
@@ -171,7 +171,7 @@ fn what_was_lost_comes_back_and_nothing_recalled_becomes_current() {
     assert_eq!(world.condition(&sapo, &late), Some((Stage::Received, Condition::Current)));
     let node = world.federation.node(&sapo);
     let organisation = Arc::clone(node.identity());
-    inspection::inspect(node.store(), &organisation, |_| ()).unwrap();
+    inspection::inspect(node.store(), &node::ports::NoPlace, &organisation, |_| ()).unwrap();
 }
 
 #[test]

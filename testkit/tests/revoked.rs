@@ -11,7 +11,7 @@ use format::agreement::Onward;
 use format::verify::{self, KeyDirectory};
 use format::{Digest, OrgId, RecordId};
 use node::command::{Command, Outcome, Refusal};
-use node::ports::Reader;
+use node::ports::{NoPlace, Reader};
 use node::rows::{HoldingState, Suspicion};
 use samverkan_testkit::federation::{Federation, Organisation, act, agreement, approved, hand_over, id, release_record, report, seal};
 use store::sqlite::Sqlite;
@@ -71,7 +71,7 @@ impl World {
     /// How many signed statements hold, for whoever inspects a store.
     fn statements(&mut self, at: &OrgId) -> u64 {
         let node = self.federation.node(at);
-        node::inspection::inspect(node.store(), node.identity(), |_| ()).unwrap().statements
+        node::inspection::inspect(node.store(), &NoPlace, node.identity(), |_| ()).unwrap().statements
     }
 
     /// The next parcel from one to another, handed over: why it was not taken in.

@@ -133,9 +133,8 @@ impl<S> Desk<S> {
     /// # Errors
     /// The store cannot be read, or the peer's key does not seal.
     pub async fn seal(&self, dispatch: Dispatch) -> Result<Vec<u8>, Problem> {
-        let (me, directory, peer) = (Arc::clone(self.identity()), self.directory(), dispatch.peer().clone());
-        let sealed = self.read(move |reader| Ok(dispatch.padded().seal(reader, &me, &directory))).await?;
-        let to = Recipient::Organisation(peer);
+        let to = Recipient::Organisation(dispatch.peer().clone());
+        let sealed = self.gate.handle.seal(dispatch.padded()).await;
         sealed.map_err(Problem::internal)?.hand_to(&to).map_err(|_| Problem::internal("a parcel was released to somebody else"))
     }
 

@@ -128,8 +128,7 @@ impl Courier {
         let (sequence, items) = (dispatch.sequence(), dispatch.items());
         let (handle, road, peer) = (self.handle.clone(), self.road.clone(), self.peer.clone());
         let carrying = tokio::spawn(async move {
-            let (me, directory) = (handle.identity().clone(), handle.directory());
-            let sealed = handle.read(move |reader| dispatch.seal(reader, &me, &directory)).await.map_err(own)?;
+            let sealed = handle.seal(dispatch).await.map_err(own)?;
             let envelope = sealed.hand_to(&Recipient::Organisation(peer)).map_err(|_| Fault::Own("a parcel was released to somebody else".to_owned()))?;
             let bytes = envelope.len();
             Ok(Delivered { bytes, answer: road.hand_over(envelope).await? })

@@ -6,8 +6,11 @@ use std::sync::atomic::Ordering::SeqCst;
 
 use format::merkle::Hash;
 use format::{Digest, RecordId, RecordNumber};
+use node::Command;
 use node::ports::{Counts, Opening, RecordQuery, StoreResult};
-use node::rows::{Batch, ContentRow, CredentialRow, EntryRow, HoldingRow, MemberRow, OutgoingRow, ParcelRow, PieceRow, RecordRow, StatementKind, StatementRow};
+use node::rows::{
+    Batch, ContentRow, CredentialRow, EntryRow, HoldingRow, MemberRow, ObjectName, OutgoingRow, ParcelRow, PieceRow, RecordRow, StatementKind, StatementRow,
+};
 use policy::access::{Permission, Role};
 use policy::house::{Facts, HouseError, HouseForbid};
 use store::sqlite::Sqlite;
@@ -111,6 +114,9 @@ impl Reader for Scripted {
     }
     fn piece_leaves(&self, record: &(RecordNumber, u32), attachment: u32) -> StoreResult<BTreeMap<u64, Hash>> {
         self.store.piece_leaves(record, attachment)
+    }
+    fn objects_in_use(&self, names: &[ObjectName]) -> StoreResult<BTreeSet<ObjectName>> {
+        self.store.objects_in_use(names)
     }
     fn holdings(&self, id: &RecordId) -> StoreResult<Vec<HoldingRow>> {
         self.store.holdings(id)

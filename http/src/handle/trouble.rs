@@ -31,6 +31,8 @@ pub enum Trouble {
     StoreFailing,
     /// The store takes long, or does not answer.
     StoreSlow,
+    /// The place where attachments are kept outside the store is out of reach.
+    AttachmentsAway,
     /// The clock has jumped while the node ran: nothing is decided.
     ClockJumped,
     /// The clock is before the last ledger entry: time stands still.
@@ -39,7 +41,8 @@ pub enum Trouble {
 
 impl Trouble {
     /// Every trouble, in order.
-    pub const ALL: [Self; 6] = [Self::StoreAway, Self::StoreFull, Self::StoreFailing, Self::StoreSlow, Self::ClockJumped, Self::ClockBehind];
+    pub const ALL: [Self; 7] =
+        [Self::StoreAway, Self::StoreFull, Self::StoreFailing, Self::StoreSlow, Self::AttachmentsAway, Self::ClockJumped, Self::ClockBehind];
 
     /// The stable word.
     #[must_use]
@@ -49,6 +52,7 @@ impl Trouble {
             Self::StoreFull => "store-full",
             Self::StoreFailing => "store-failing",
             Self::StoreSlow => "store-slow",
+            Self::AttachmentsAway => "attachments-away",
             Self::ClockJumped => "clock-jumped",
             Self::ClockBehind => "clock-behind",
         }
@@ -72,6 +76,10 @@ impl Trouble {
             Self::StoreSlow => {
                 ("Lagringen svarar långsamt. Kontrollera disken och vad som belastar den.", "The store is slow. Check the disk, and what else uses it.")
             }
+            Self::AttachmentsAway => (
+                "Platsen för bilagor går inte att nå; allt utom bilagor fortsätter, och de skickas när den är tillbaka.",
+                "The place for attachments cannot be reached: everything but attachments goes on, and they are sent when it is back.",
+            ),
             Self::ClockJumped => (
                 "Klockan har hoppat; inget beslutas. Ställ den rätt, eller starta om noden om den är rätt nu.",
                 "The clock has jumped: nothing is decided. Set it right, or start the node again if it is right now.",

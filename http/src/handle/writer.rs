@@ -12,6 +12,7 @@ use std::sync::{Arc, PoisonError};
 use format::OrgId;
 use node::exchange::{Acknowledgement, Answer, Dispatch, Inbound};
 use node::node::Denial;
+use node::objects::Fetched;
 use node::ports::{Store, StoreError};
 use node::recovery::{Accounted, Asked, Asking};
 use node::state::Directory;
@@ -51,7 +52,7 @@ pub(super) enum Job {
     SetHouseRules { pass: Pass, text: String, rules: Arc<dyn HouseRules + Send + Sync>, reply: Reply<Outcome> },
     Deny { denial: Denial, reply: Reply<()> },
     Receive { inbound: Box<Inbound>, reply: Reply<Answer> },
-    Dispatch { window: u64, peer: OrgId, after: u64, reply: Reply<Option<Dispatch>> },
+    Dispatch { window: u64, peer: OrgId, after: u64, fetched: Fetched, reply: Reply<Option<Dispatch>> },
     Acknowledge { acknowledgement: Box<Acknowledgement>, reply: Reply<()> },
     Expire { limit: usize, reply: Reply<usize> },
     CatchUp { reply: Option<Reply<()>> },
@@ -256,8 +257,8 @@ impl<S: Store> Writer<S> {
                 group.senders.push((from, matches!(decided, Ok(Answer::Receipt(_)))));
                 group.hold(reply, decided);
             }
-            Job::Dispatch { window, peer, after, reply } => {
-                let decided = self.node.dispatch_within(window, &peer, after, now);
+            Job::Dispatch { window, peer, after, fetched, reply } => {
+                let decided = self.node.dispatch_within(window, &peer, after, &fetched, now);
                 group.hold(reply, decided);
             }
             Job::Acknowledge { acknowledgement, reply } => {

@@ -4,6 +4,7 @@ use format::agreement::Text;
 use format::json::JsonFault;
 use format::verify::Reject;
 use node::Refusal;
+use node::objects::ObjectFault;
 use node::ports::StoreError;
 use policy::{Language, Reason};
 
@@ -165,6 +166,22 @@ impl Problem {
         Self::internal("the outcome does not belong to the command")
     }
 
+    /// An attachment cannot be kept or read outside the store.
+    fn attachment(fault: &ObjectFault) -> Self {
+        if let ObjectFault::Away(_) = fault {
+            let detail = text(
+                "Platsen för bilagor går inte att nå, och inget har gjorts. Försök igen, eller tala med administratören.",
+                "The place for attachments cannot be reached, and nothing was done. Try again, or speak with the administrator.",
+            );
+            return Self::new(Code::Unavailable, detail).caused_by(fault).after(BUSY_SECONDS);
+        }
+        let detail = text(
+            "Bilagan har gått förlorad på den plats där noden förvarar bilagor. Tala med administratören; den som lämnade den kan lämna den igen.",
+            "The attachment is lost in the place where this node keeps attachments. Speak with the administrator; whoever released it can release it again.",
+        );
+        Self::new(Code::Internal, detail).caused_by(fault)
+    }
+
     /// A fault of this node; the cause is for the log.
     #[must_use]
     pub fn internal(cause: impl std::fmt::Display) -> Self {
@@ -184,6 +201,7 @@ impl From<Refusal> for Problem {
             Refusal::WrongState(why) => Self::new(Code::WrongState, why),
             Refusal::Invalid { what, why } => Self::invalid(what, why),
             Refusal::Busy(why) => Self::new(Code::Busy, text(why.clone(), why)).after(BUSY_SECONDS),
+            Refusal::Object(fault) => Self::attachment(&fault),
             Refusal::Store(fault) => fault.into(),
             other => Self::internal(other),
         }

@@ -13,6 +13,7 @@ use format::agreement::Onward;
 use format::card::Card;
 use format::{OrgId, RecordId, Signed, json, verify};
 use node::command::DraftInput;
+use node::objects::Fetched;
 use node::ports::Reader;
 use node::rows::HoldingState;
 use node::{Command, Node, Outcome, Refusal};
@@ -255,7 +256,7 @@ impl Running {
         let dispatch = self.handle.dispatch(peer.org.clone(), after).await.unwrap()?;
         let sequence = dispatch.sequence();
         let (me, directory) = (Arc::clone(self.handle.identity()), self.handle.directory());
-        let sealed = self.handle.read(move |reader| dispatch.seal(reader, &me, &directory).unwrap()).await;
+        let sealed = self.handle.read(move |reader| dispatch.seal(reader, &Fetched::default(), &me, &directory).unwrap()).await;
         Some((sequence, sealed.hand_to(&node::Recipient::Organisation(peer.org.clone())).unwrap()))
     }
 }

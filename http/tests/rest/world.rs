@@ -156,7 +156,7 @@ fn with_attachment(node: &mut Node<Sqlite>, to: &OrgId) -> (RecordId, RecordNumb
     let (number, version) = (number.clone(), *version);
     let draft = node.store().record_by_number(&number, Some(version)).unwrap().map(|row| row.id);
     for (index, bytes) in (0..).zip([vec![7; PIECE], TAIL.to_vec()]) {
-        act(node, "anna", draft.as_ref(), Command::AttachPiece { number: number.clone(), version, index, bytes }, now).unwrap();
+        act(node, "anna", draft.as_ref(), Command::AttachPiece { number: number.clone(), version, index, bytes, placed: None }, now).unwrap();
     }
     let end =
         Command::AttachEnd { number, version, name: "../a \"file\".html".to_owned(), media_type: "text/html".to_owned(), size: (PIECE + TAIL.len()) as u64 };

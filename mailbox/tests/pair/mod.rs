@@ -11,11 +11,13 @@ use format::agreement::Onward;
 use format::{OrgId, RecordId, Timestamp};
 use node::exchange::{Acknowledgement, Answer, CARRIED_WINDOW, Dispatch, DispatchFault, Inbound};
 use node::node::Identity;
+use node::objects::Fetched;
 use node::ports::Reader;
 use node::rows::{HoldingState, PeerRow, Suspicion};
 use node::state::Directory;
 use node::{Node, Recipient, Refusal, Released};
-use samverkan_mailbox::{Door, Pace, Place, Post, start};
+use place::Place;
+use samverkan_mailbox::{Door, Pace, Post, start};
 use store::sqlite::Sqlite;
 use testkit::federation::{self, Federation, Organisation, beginning};
 use tokio::sync::watch;
@@ -161,11 +163,11 @@ impl Door for Side {
     }
 
     async fn dispatch(&self, peer: &OrgId, after: u64) -> Result<Option<Dispatch>, Refusal> {
-        self.with(|node, now| node.dispatch_within(CARRIED_WINDOW, peer, after, now))
+        self.with(|node, now| node.dispatch_within(CARRIED_WINDOW, peer, after, &Fetched::default(), now))
     }
 
     async fn seal(&self, dispatch: Dispatch) -> Result<Released<Vec<u8>>, DispatchFault> {
-        self.with(|node, _| dispatch.seal(node.store(), node.identity(), &node.state().directory))
+        self.with(|node, _| dispatch.seal(node.store(), &Fetched::default(), node.identity(), &node.state().directory))
     }
 
     fn queued(&self) -> watch::Receiver<u64> {

@@ -13,6 +13,7 @@ use crate::command::{Outcome, Refusal};
 use crate::entry::Event;
 use crate::exchange::CARRIED_WINDOW;
 use crate::node::{Node, Plan};
+use crate::objects::Fetched;
 use crate::ports::{Store, StoreError, StoreResult};
 use crate::rows::{Change, MemberRow, Outgoing, PeerRow, StatementKind, StatementRow, Suspicion, about_org};
 
@@ -222,14 +223,17 @@ impl<S: Store> Node<S> {
     }
 
     /// Decides the next parcel that a member writes to a file. Unlike a courier, whoever asks is told what is in the way.
-    pub(crate) fn carry_out(&mut self, peer: &OrgId, after: u64, now: Timestamp) -> Result<(Outcome, Plan), Refusal> {
+    pub(crate) fn carry_out(&mut self, peer: &OrgId, after: u64, fetched: &Fetched, now: Timestamp) -> Result<(Outcome, Plan), Refusal> {
         if self.state.directory.card(peer).is_none() || peer == self.me.org() {
             return Err(Refusal::NotFound { what: "organisation", name: peer.to_string() });
         }
         if self.state.peer(peer).suspicion.is_some() {
             return Err(wrong_state(format!("utbytet med {peer} är stoppat"), format!("exchange with {peer} is stopped")));
         }
-        let (dispatch, mut plan) = self.decide_dispatch(peer, after, CARRIED_WINDOW, now)?;
+        let (dispatch, mut plan) = self.decide_dispatch(peer, after, CARRIED_WINDOW, fetched, now)?;
+        if dispatch.is_none() {
+            fetched.check_reached()?;
+        }
         if let Some(dispatch) = &dispatch {
             plan.event(Event::CarriedOut { peer: peer.clone(), sequence: dispatch.sequence() });
         }

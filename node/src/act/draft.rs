@@ -17,10 +17,11 @@ use super::directory::{invalid, wrong_state};
 use super::release::header_of;
 use crate::command::{DraftInput, Outcome, Refusal};
 use crate::entry::Event;
-use crate::exchange::{Leaves, leaf_of};
+use crate::exchange::Leaves;
 use crate::node::{Node, Plan};
+use crate::objects::{Placed, seal_piece};
 use crate::ports::Store;
-use crate::rows::{Change, Condition, ContentRow, PieceRow, RecordRow, Stage};
+use crate::rows::{Change, Condition, ContentRow, RecordRow, Stage};
 use crate::vault::Part;
 
 /// The most characters in a title.
@@ -129,7 +130,17 @@ impl<S: Store> Node<S> {
         Ok((Outcome::Drafted { number: number.clone(), version }, plan))
     }
 
-    pub(crate) fn attach_piece(&mut self, pass: &Pass, number: &RecordNumber, version: u32, index: u64, bytes: &[u8]) -> Result<(Outcome, Plan), Refusal> {
+    #[expect(clippy::too_many_arguments, reason = "each is a part of the command")]
+    pub(crate) fn attach_piece(
+        &mut self,
+        pass: &Pass,
+        number: &RecordNumber,
+        version: u32,
+        index: u64,
+        bytes: &[u8],
+        placed: Option<&Placed>,
+        now: Timestamp,
+    ) -> Result<(Outcome, Plan), Refusal> {
         if bytes.is_empty() || bytes.len() > PIECE || index >= MAX_SIZE / PIECE as u64 {
             return Err(invalid("piece", "it is 1 byte to 1 MiB, and an attachment is at most 4 GiB"));
         }
@@ -139,9 +150,7 @@ impl<S: Store> Node<S> {
             return Err(invalid("attachment", format!("a record has at most {MAX_ATTACHMENTS}")));
         }
         let sealed = self.sealed(&row)?;
-        let key = self.me.vault.unwrap(&sealed)?;
-        let ciphertext = self.me.vault.seal_piece(&key, Part::Piece(number, version, attachment, index), bytes, self.entropy.as_mut());
-        let piece = PieceRow { record: (number.clone(), version), attachment, index, leaf: leaf_of(&content.salt, bytes), ciphertext };
+        let piece = seal_piece(&self.me, &sealed, &row, (attachment, index), (&content.salt, bytes), placed, self.entropy.as_mut(), now)?;
         let mut plan = Plan::default();
         plan.change(Change::Piece(piece));
         Ok((Outcome::Done, plan))

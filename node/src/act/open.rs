@@ -7,6 +7,7 @@ use super::directory::wrong_state;
 use crate::command::{Outcome, RecordView, Refusal};
 use crate::entry::Event;
 use crate::node::{Node, Plan};
+use crate::objects::{Kept, open_piece};
 use crate::planted::{Bug, planted};
 use crate::ports::{MAX_PAGE, RecordQuery, Store};
 use crate::released::{Recipient, Released};
@@ -39,13 +40,16 @@ impl<S: Store> Node<S> {
         let missing = || Refusal::NotFound { what: "piece of an attachment", name: format!("{attachment}/{index}") };
         let content = self.store.content(record)?.ok_or_else(missing)?;
         let piece = self.store.piece(&(row.number.clone(), row.version), attachment, index)?.ok_or_else(missing)?;
-        let key = self.me.vault.unwrap(&content)?;
-        let bytes = self.me.vault.open_piece(&key, Part::Piece(&row.number, row.version, attachment, index), &piece.ciphertext)?;
+        let kept = open_piece(&self.me, &content, &piece)?;
         let mut plan = Plan::default();
         if index == 0 {
             plan.event(Event::Opened { record: *record, purpose: pass.purpose().cloned() });
         }
-        Ok((Outcome::Piece(to_member(pass, bytes)), plan))
+        let outcome = match kept {
+            Kept::Bytes(bytes) => Outcome::Piece(to_member(pass, bytes)),
+            Kept::Object(object) => Outcome::PieceAway(to_member(pass, object)),
+        };
+        Ok((outcome, plan))
     }
 
     pub(crate) fn list(&self, pass: &Pass, query: &RecordQuery) -> Result<(Outcome, Plan), Refusal> {

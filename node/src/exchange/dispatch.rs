@@ -9,9 +9,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use format::attachment::piece_leaf;
 use format::checkpoint::Checkpoint;
-use format::merkle::{self, Frontier};
+use format::merkle;
 use format::parcel::{self, Evidence, Item, ItemKind, ItemRef, MAX_ITEMS, ParcelHeader, TARGET_SIZE};
 use format::receipt::Notice;
 use format::record::{Header, Kind};
@@ -20,14 +19,16 @@ use format::verify::{self, KeyDirectory};
 use format::{Digest, OrgId, RecordId, Signed, Timestamp};
 use policy::release::Decision;
 
+use super::pieces::{Piece, Pieces, object_of, objects_of};
 use crate::act::release::{Weighing, header_of, signed_record};
 use crate::command::Refusal;
 use crate::entry::Event;
 use crate::node::{Identity, Node, Plan};
+use crate::objects::{Fetch, Fetched};
 use crate::planted::{Bug, planted};
 use crate::ports::{Next, Reader, Store, StoreError, StoreResult};
 use crate::released::{Recipient, Released};
-use crate::rows::{Change, HoldingRow, HoldingState, Outgoing, OutgoingRow, ParcelItem, ParcelRow, PeerRow, RecordRow, StatementKind};
+use crate::rows::{Change, HoldingRow, HoldingState, ObjectName, Outgoing, OutgoingRow, ParcelItem, ParcelRow, PeerRow, RecordRow, StatementKind};
 use crate::state::{Directory, LedgerTree};
 use crate::vault::Part;
 
@@ -77,6 +78,9 @@ pub enum DispatchFault {
     /// The peer's key did not seal.
     #[error(transparent)]
     Seal(#[from] SealFault),
+    /// The place where attachments are kept is out of reach.
+    #[error("the place where attachments are kept cannot be reached")]
+    Away,
     /// The peer's card is no longer held.
     #[error("no card of `{0}` is held here that was not revoked")]
     Unknown(OrgId),
@@ -110,11 +114,25 @@ impl Dispatch {
         Self { padded: true, ..self }
     }
 
-    /// Puts the parcel's bytes together and seals them to the peer. Needs no node; call it after the commit.
+    /// The objects that it takes to put the parcel together, for one that is sent again.
     ///
     /// # Errors
-    /// The store could not be read, or the peer's key did not seal.
-    pub fn seal(self, reader: &dyn Reader, me: &Identity, directory: &Directory) -> Result<Released<Vec<u8>>, DispatchFault> {
+    /// The store cannot be read.
+    pub fn objects(&self, reader: &dyn Reader) -> StoreResult<Vec<ObjectName>> {
+        let stored = self.parcel.items.iter().zip(&self.bytes).filter(|(_, bytes)| matches!(bytes, Bytes::Stored));
+        let mut names = Vec::new();
+        for (item, _) in stored {
+            names.extend(object_of(reader, &item.what)?);
+        }
+        Ok(names)
+    }
+
+    /// Puts the parcel's bytes together and seals them to the peer. Needs no node; call it after the commit. `fetched` are
+    /// the objects that it takes.
+    ///
+    /// # Errors
+    /// The store could not be read, an object was not fetched, or the peer's key did not seal.
+    pub fn seal(self, reader: &dyn Reader, fetched: &Fetched, me: &Identity, directory: &Directory) -> Result<Released<Vec<u8>>, DispatchFault> {
         let peer = self.parcel.peer;
         let keys = directory.keys(&peer).filter(|_| !directory.revoked(&peer)).ok_or_else(|| DispatchFault::Unknown(peer.clone()))?;
         let header = Signed::parse(&self.parcel.header).map_err(|e| StoreError::Corrupt { what: "parcel header", why: e.to_string() })?;
@@ -122,7 +140,7 @@ impl Dispatch {
         for (item, bytes) in self.parcel.items.iter().zip(self.bytes) {
             items.push(match bytes {
                 Bytes::Here(bytes) => Some(bytes),
-                Bytes::Stored => item_bytes(reader, me, &item.what, &peer, self.now)?.filter(|bytes| Digest::of(bytes) == item.named.digest),
+                Bytes::Stored => stored_bytes(reader, fetched, me, &item.what, &peer, self.now)?.filter(|bytes| Digest::of(bytes) == item.named.digest),
                 Bytes::Withheld => None,
             });
         }
@@ -135,14 +153,35 @@ impl Dispatch {
     }
 }
 
-/// An item's exact bytes from the store; none when its content is gone.
+/// An item's exact bytes from the store, and from the objects that were fetched; none when its content is gone.
+fn stored_bytes(
+    reader: &dyn Reader,
+    fetched: &Fetched,
+    me: &Identity,
+    what: &Outgoing,
+    peer: &OrgId,
+    now: Timestamp,
+) -> Result<Option<Vec<u8>>, DispatchFault> {
+    let Outgoing::Attachment { record, attachment, next } = what else { return Ok(item_bytes(reader, me, what, peer, now)?) };
+    let Some(piece) = Piece::read(reader, me, record, *attachment, *next)? else { return Ok(None) };
+    match piece.bytes(fetched) {
+        Fetch::Bytes(bytes) => Ok(Some(piece.item(reader, bytes)?.to_bytes())),
+        Fetch::Later | Fetch::Lacking => Err(DispatchFault::Away),
+        Fetch::Lost(fault) => {
+            tracing::error!(%record, attachment, piece = next, error = %fault, "a piece of an attachment is lost");
+            Ok(None)
+        }
+    }
+}
+
+/// An item's exact bytes from the store, unless it is a piece of an attachment; none when its content is gone.
 fn item_bytes(reader: &dyn Reader, me: &Identity, what: &Outgoing, peer: &OrgId, now: Timestamp) -> StoreResult<Option<Vec<u8>>> {
     let item = match what {
         Outgoing::Record(id) => match reader.record(id)? {
             Some(row) => record_item(reader, me, &header_of(&row)?, &row, peer, now)?,
             None => None,
         },
-        Outgoing::Attachment { record, attachment, next } => piece_item(reader, me, record, *attachment, *next)?,
+        Outgoing::Attachment { .. } => None,
         Outgoing::Statement(kind, digest) => statement_item(reader, *kind, digest)?,
         Outgoing::Returned(id) => match reader.record(id)? {
             Some(row) => returned_item(reader, me, &row)?,
@@ -172,21 +211,6 @@ fn returned_item(reader: &dyn Reader, me: &Identity, row: &RecordRow) -> StoreRe
     Ok(Some(Item::Returned { signed: Box::new(signed), content }))
 }
 
-fn piece_item(reader: &dyn Reader, me: &Identity, record: &RecordId, attachment: u32, index: u64) -> StoreResult<Option<Item>> {
-    let (Some(row), Some(content)) = (reader.record(record)?, reader.content(record)?) else {
-        return Ok(None);
-    };
-    let place = (row.number.clone(), row.version);
-    let Some(piece) = reader.piece(&place, attachment, index)? else {
-        return Ok(None);
-    };
-    let key = me.vault.unwrap(&content)?;
-    let bytes = me.vault.open_piece(&key, Part::Piece(&row.number, row.version, attachment, index), &piece.ciphertext)?;
-    let leaves: Vec<merkle::Hash> = reader.piece_leaves(&place, attachment)?.into_values().collect();
-    let proof = merkle::inclusion_proof(index, leaves.len() as u64, &Leaves(&leaves))?;
-    Ok(Some(Item::Piece { record: *record, attachment, index, proof, bytes }))
-}
-
 fn statement_item(reader: &dyn Reader, kind: ItemKind, digest: &Digest) -> StoreResult<Option<Item>> {
     let stored = match kind {
         ItemKind::Agreement => StatementKind::Agreement,
@@ -209,41 +233,15 @@ fn statement_item(reader: &dyn Reader, kind: ItemKind, digest: &Digest) -> Store
     }))
 }
 
-/// A tree over leaf hashes in memory: at most 4096, the pieces of one attachment.
-#[derive(Debug)]
-pub(crate) struct Leaves<'a>(pub(crate) &'a [merkle::Hash]);
-
-impl merkle::Subtrees for Leaves<'_> {
-    type Error = StoreError;
-
-    fn subtree(&self, level: u8, index: u64) -> Result<merkle::Hash, StoreError> {
-        if level == 0 {
-            let leaf = usize::try_from(index).ok().and_then(|i| self.0.get(i));
-            return leaf.copied().ok_or_else(|| StoreError::Corrupt { what: "attachment", why: "a piece is missing".to_owned() });
-        }
-        let (left, right) = (self.subtree(level - 1, index * 2)?, self.subtree(level - 1, index * 2 + 1)?);
-        Ok(merkle::node_hash(&left, &right))
-    }
-}
-
-impl Leaves<'_> {
-    /// The tree's root.
-    pub(crate) fn root(&self) -> merkle::Hash {
-        let mut frontier = Frontier::default();
-        for leaf in self.0 {
-            frontier.push(*leaf);
-        }
-        frontier.root()
-    }
-}
-
-/// The leaf hash of a piece under a record's salt.
-pub(crate) fn leaf_of(salt: &[u8; 32], piece: &[u8]) -> merkle::Hash {
-    piece_leaf(salt, piece)
-}
-
 impl<S: Store> Node<S> {
-    pub(crate) fn decide_dispatch(&mut self, peer: &OrgId, after: u64, window: u64, now: Timestamp) -> Result<(Option<Dispatch>, Plan), Refusal> {
+    pub(crate) fn decide_dispatch(
+        &mut self,
+        peer: &OrgId,
+        after: u64,
+        window: u64,
+        fetched: &Fetched,
+        now: Timestamp,
+    ) -> Result<(Option<Dispatch>, Plan), Refusal> {
         let state = self.state.peer(peer);
         if state.suspicion.is_some() || self.state.directory.card(peer).is_none() {
             return Ok((None, Plan::default()));
@@ -255,7 +253,7 @@ impl<S: Store> Node<S> {
         if state.sent - state.acknowledged >= window {
             return Ok((None, Plan::default()));
         }
-        self.send_next(state, now)
+        self.send_next(state, fetched, now)
     }
 
     fn send_again(&mut self, peer: &OrgId, sequence: u64, now: Timestamp) -> Result<(Option<Dispatch>, Plan), Refusal> {
@@ -271,18 +269,27 @@ impl<S: Store> Node<S> {
         Ok((Some(Dispatch { parcel, bytes, padded: false, now }), Plan::default()))
     }
 
-    fn send_next(&mut self, mut state: PeerRow, now: Timestamp) -> Result<(Option<Dispatch>, Plan), Refusal> {
+    fn send_next(&mut self, mut state: PeerRow, fetched: &Fetched, now: Timestamp) -> Result<(Option<Dispatch>, Plan), Refusal> {
         let mut plan = Plan::default();
         let peer = state.org.clone();
         let (mut items, mut bytes) = (Vec::new(), Vec::new());
         let mut size = 0;
         let rows = if self.state.queued.get(&peer).copied().unwrap_or(0) == 0 { Vec::new() } else { self.store.outgoing(&peer, MAX_ITEMS)? };
         self.store.look_ahead(&Next::Leaving(&records_among(rows.iter().map(|row| &row.what))))?;
-        for row in rows {
+        for (place, row) in rows.iter().enumerate() {
             if size >= TARGET_SIZE || items.len() >= MAX_ITEMS {
                 break;
             }
-            for (item, its_bytes) in self.take_row(&peer, row, MAX_ITEMS - items.len(), &mut plan, now)? {
+            let taken = if let Outgoing::Attachment { record, attachment, next } = &row.what {
+                match self.take_attachment(&peer, row.position, (record, *attachment, *next), MAX_ITEMS - items.len(), fetched, &mut plan, now)? {
+                    Pieces::Taken(taken) => taken,
+                    Pieces::Later => continue,
+                    Pieces::Lacking => return Err(Refusal::NotFetched(objects_of(&self.store, rows.iter().skip(place).map(|row| &row.what))?)),
+                }
+            } else {
+                self.take_row(&peer, row, &mut plan, now)?.into_iter().collect()
+            };
+            for (item, its_bytes) in taken {
                 size += its_bytes.len();
                 items.push(item);
                 bytes.push(Bytes::Here(its_bytes));
@@ -323,55 +330,35 @@ impl<S: Store> Node<S> {
         Ok((Some(Dispatch { parcel, bytes, padded: false, now }), plan))
     }
 
-    /// Takes one waiting row out of the queue, as far as there is room: its items with their bytes, `most` of them at
-    /// most. One that may not leave is dropped with its reasons.
-    fn take_row(&self, peer: &OrgId, row: OutgoingRow, most: usize, plan: &mut Plan, now: Timestamp) -> Result<Vec<(ParcelItem, Vec<u8>)>, Refusal> {
-        let mut items = Vec::new();
-        let mut record = match self.may_leave(&row.what, peer, now)? {
-            Ok(record) => record,
+    /// Takes one waiting row, no attachment, out of the queue: its item with its bytes. One that may not leave, or whose
+    /// bytes are gone, is dropped with its reasons.
+    fn take_row(&self, peer: &OrgId, row: &OutgoingRow, plan: &mut Plan, now: Timestamp) -> Result<Option<(ParcelItem, Vec<u8>)>, Refusal> {
+        plan.change(Change::Requeue(peer.clone(), row.position, None));
+        let read = match self.may_leave(&row.what, peer, now)? {
+            Ok(Some((record, header))) if matches!(row.what, Outgoing::Record(_)) => {
+                record_item(&self.store, &self.me, &header, &record, peer, now)?.map(|item| item.to_bytes())
+            }
+            Ok(_) => item_bytes(&self.store, &self.me, &row.what, peer, now)?,
             Err(reasons) => {
                 self.hold_back(&row.what, peer, reasons, plan, now)?;
-                plan.change(Change::Requeue(peer.clone(), row.position, None));
-                return Ok(items);
+                return Ok(None);
             }
         };
-        let mut added = 0;
-        let mut rest = Some(row.what);
-        while let Some(what) = rest.take() {
-            let read = match (&what, record.take()) {
-                (Outgoing::Record(_), Some((row, header))) => record_item(&self.store, &self.me, &header, &row, peer, now)?.map(|item| item.to_bytes()),
-                _ => item_bytes(&self.store, &self.me, &what, peer, now)?,
-            };
-            let Some(bytes) = read else {
-                // An attachment ends where there is no further piece; anything else whose bytes are gone is held back.
-                if !matches!(what, Outgoing::Attachment { .. }) {
-                    self.hold_back(&what, peer, ["removed".to_owned()].into(), plan, now)?;
-                }
-                break;
-            };
-            added += bytes.len();
-            let kind = match &what {
-                Outgoing::Record(_) => ItemKind::Record,
-                Outgoing::Attachment { .. } => ItemKind::Piece,
-                Outgoing::Statement(kind, _) => *kind,
-                Outgoing::Returned(_) => ItemKind::Returned,
-            };
-            items.push((ParcelItem { named: ItemRef { kind, digest: Digest::of(&bytes) }, what: what.clone() }, bytes));
-            if let Outgoing::Attachment { record, attachment, next } = what {
-                let further = Outgoing::Attachment { record, attachment, next: next + 1 };
-                if added >= TARGET_SIZE || items.len() >= most {
-                    plan.change(Change::Requeue(peer.clone(), row.position, Some(further)));
-                    return Ok(items);
-                }
-                rest = Some(further);
-            }
-        }
-        plan.change(Change::Requeue(peer.clone(), row.position, None));
-        Ok(items)
+        let Some(bytes) = read else {
+            self.hold_back(&row.what, peer, ["removed".to_owned()].into(), plan, now)?;
+            return Ok(None);
+        };
+        let kind = match &row.what {
+            Outgoing::Record(_) => ItemKind::Record,
+            Outgoing::Attachment { .. } => ItemKind::Piece,
+            Outgoing::Statement(kind, _) => *kind,
+            Outgoing::Returned(_) => ItemKind::Returned,
+        };
+        Ok(Some((ParcelItem { named: ItemRef { kind, digest: Digest::of(&bytes) }, what: row.what.clone() }, bytes)))
     }
 
     /// Whether something may leave for a peer now.
-    fn may_leave(&self, what: &Outgoing, peer: &OrgId, now: Timestamp) -> Result<Leave, Refusal> {
+    pub(super) fn may_leave(&self, what: &Outgoing, peer: &OrgId, now: Timestamp) -> Result<Leave, Refusal> {
         if planted(Bug::ReleaseUnweighed) {
             return Ok(Ok(None));
         }

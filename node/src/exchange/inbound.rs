@@ -4,6 +4,9 @@
 //! spoil the parcel: it becomes a rejection, which the receipt names, and the rest goes on. A parcel whose own header
 //! does not hold is refused whole.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
 use format::agreement::{Agreement, Withdrawal};
 use format::card::{Card, Revocation};
 use format::merkle::Hash;
@@ -12,11 +15,15 @@ use format::receipt::{Notice, State};
 use format::record::{ConsentAct, ConsentContent, Content, Header, Kind, Salted};
 use format::seal::SealFault;
 use format::verify::{Reject, Verified, Verifier};
-use format::{OrgId, RecordId, RecordNumber, stix};
+use format::{OrgId, RecordId, RecordNumber, Timestamp, attachment, stix};
 use policy::release::{Emergency, Grant};
 
+use crate::act::release::header_of;
 use crate::node::Identity;
+use crate::objects::Placed;
+use crate::ports::{Entropy, Objects, PlaceAway, Reader, StoreResult};
 use crate::state::Directory;
+use crate::vault::Part;
 
 impl InboundRecord {
     /// The emergency that `from` states for just this record.
@@ -88,6 +95,62 @@ impl Inbound {
     pub fn items(&self) -> usize {
         self.items.len()
     }
+
+    /// Whether there are pieces of attachments among them.
+    #[must_use]
+    pub fn has_pieces(&self) -> bool {
+        self.items.iter().any(|item| matches!(item, InboundItem::Piece(_)))
+    }
+
+    /// Finds the pieces of attachments that may be placed outside the store: those that fit a record that is here or in the
+    /// parcel itself. It gives whether there is one whose record is not here yet.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn find_pieces(&mut self, me: &Identity, reader: &dyn Reader) -> StoreResult<bool> {
+        let (mut heads, mut unknown) = (BTreeMap::new(), false);
+        for item in &mut self.items {
+            match item {
+                InboundItem::Record(record) => {
+                    let head = (record.header.value().clone(), record.content.salt);
+                    heads.insert(RecordId(record.header.digest()), Some(head));
+                }
+                InboundItem::Piece(piece) if !piece.fits => {
+                    let head = match heads.entry(piece.record) {
+                        Entry::Occupied(known) => known.into_mut(),
+                        Entry::Vacant(vacant) => vacant.insert(head_of(&piece.record, me, reader)?),
+                    };
+                    unknown |= head.is_none();
+                    piece.fits = head.as_ref().is_some_and(|(header, salt)| piece.fits(header, salt));
+                }
+                _ => {}
+            }
+        }
+        Ok(unknown)
+    }
+
+    /// Places the pieces that were found. Needs no node; it may wait for a network. Whatever is not placed is kept in the
+    /// store, or refused, when the parcel is taken in.
+    ///
+    /// # Errors
+    /// The place is out of reach.
+    pub fn place_pieces(&mut self, objects: &dyn Objects, entropy: &mut dyn Entropy, now: Timestamp) -> Result<(), PlaceAway> {
+        for item in &mut self.items {
+            if let InboundItem::Piece(piece) = item
+                && piece.fits
+            {
+                piece.placed = Some(Placed::place(&piece.bytes, objects, entropy, now)?);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a piece must fit: its record's header, and the salt of its content.
+fn head_of(record: &RecordId, me: &Identity, reader: &dyn Reader) -> StoreResult<Option<(Header, [u8; 32])>> {
+    let (Some(row), Some(content)) = (reader.record(record)?, reader.content(record)?) else { return Ok(None) };
+    let salted = me.vault.open(Part::Content(&row.number, row.version), &content)?;
+    Ok(Some((header_of(&row)?, salted.salt)))
 }
 
 /// One item, verified or rejected.
@@ -96,7 +159,7 @@ pub(super) enum InboundItem {
     Withheld,
     Rejected { code: &'static str, why: String },
     Record(Box<InboundRecord>),
-    Piece { record: RecordId, attachment: u32, index: u64, proof: Vec<Hash>, bytes: Vec<u8> },
+    Piece(InboundPiece),
     Agreement(Box<Verified<Agreement>>),
     Withdrawal(Box<Verified<Withdrawal>>),
     Card(Box<Verified<Card>>),
@@ -109,6 +172,28 @@ impl InboundItem {
     /// The record that it is, if it is one, and its number.
     pub(super) fn record(&self) -> Option<(RecordId, RecordNumber)> {
         if let Self::Record(record) = self { Some((RecordId(record.header.digest()), record.header.value().number.clone())) } else { None }
+    }
+}
+
+/// A piece of an attachment, which fits its record or does not.
+#[derive(Debug)]
+pub(super) struct InboundPiece {
+    pub(super) record: RecordId,
+    pub(super) attachment: u32,
+    pub(super) index: u64,
+    proof: Vec<Hash>,
+    pub(super) bytes: Vec<u8>,
+    /// It was found to fit its record.
+    fits: bool,
+    /// Where it was placed outside the store.
+    pub(super) placed: Option<Placed>,
+}
+
+impl InboundPiece {
+    /// Whether it is the piece that the record's header commits to.
+    pub(super) fn fits(&self, header: &Header, salt: &[u8; 32]) -> bool {
+        let reference = usize::try_from(self.attachment).ok().and_then(|place| header.attachments.get(place));
+        reference.is_some_and(|reference| attachment::verify_piece(reference, salt, self.index, &self.bytes, &self.proof).is_ok())
     }
 }
 
@@ -164,7 +249,9 @@ fn verify_item(named: &ItemRef, bytes: &[u8], verifier: &mut Verifier<'_, Direct
             let (grant, terms, emergency) = read_evidence(*evidence, verifier)?;
             InboundItem::Record(Box::new(InboundRecord { header, content, grant, terms, emergency }))
         }
-        Item::Piece { record, attachment, index, proof, bytes } => InboundItem::Piece { record, attachment, index, proof, bytes },
+        Item::Piece { record, attachment, index, proof, bytes } => {
+            InboundItem::Piece(InboundPiece { record, attachment, index, proof, bytes, fits: false, placed: None })
+        }
         Item::Agreement(signed) => InboundItem::Agreement(Box::new(verifier.verify_parsed(*signed)?)),
         Item::Withdrawal(signed) => InboundItem::Withdrawal(Box::new(verifier.verify_parsed(*signed)?)),
         Item::Card(signed) => InboundItem::Card(Box::new(verifier.verify_parsed(*signed)?)),

@@ -9,13 +9,15 @@ mod carried;
 mod dispatch;
 mod inbound;
 mod notice;
+mod pieces;
 mod receive;
 
 pub use acknowledge::Acknowledgement;
 pub use carried::{AnswerFault, MAX_ANSWERS, answers, open_carried, seal_answer};
 pub use dispatch::{Dispatch, DispatchFault};
-pub(crate) use dispatch::{Leaves, leaf_of};
 pub use inbound::{Inbound, InboundFault, open};
+pub use pieces::objects_waiting;
+pub(crate) use pieces::{Leaves, leaf_of};
 pub use receive::Answer;
 pub(crate) use receive::{given_key, receipt_key, refuse};
 

@@ -13,21 +13,21 @@ use format::parcel::ItemRef;
 use format::receipt::{ItemResult, Outcome, Receipt, State};
 use format::record::Kind;
 use format::verify::{self, KeyDirectory, Verified};
-use format::{Digest, OrgId, RecordId, Signed, Timestamp, attachment};
+use format::{Digest, OrgId, RecordId, Signed, Timestamp};
 use minicbor::{Decoder, Encoder};
 use policy::admission::{self, Admission};
 use policy::release::Countries;
 
-use super::dispatch::leaf_of;
-use super::inbound::{Inbound, InboundItem, InboundRecord};
+use super::inbound::{Inbound, InboundItem, InboundPiece, InboundRecord};
 use super::notice::keep_notice;
 use crate::act::release::header_of;
 use crate::command::Refusal;
 use crate::entry::{Actor, Event};
 use crate::node::{Node, Plan, ledger_name};
+use crate::objects::seal_piece;
 use crate::planted::{Bug, planted};
 use crate::ports::{Next, Store, StoreResult};
-use crate::rows::{Change, Condition, PeerRow, PieceRow, RecordRow, SeenCheckpoint, Stage, StatementKind, StatementRow, Suspicion};
+use crate::rows::{Change, Condition, PeerRow, RecordRow, SeenCheckpoint, Stage, StatementKind, StatementRow, Suspicion};
 use crate::vault::Part;
 
 /// What a node answers to a parcel.
@@ -240,9 +240,9 @@ impl<S: Store> Node<S> {
                 about = Some(RecordId(record.header.digest()));
                 self.take_record(*record, from, plan, now)?
             }
-            InboundItem::Piece { record, attachment, index, proof, bytes } => {
-                about = Some(record);
-                self.take_piece(record, attachment, index, &proof, &bytes, plan)?
+            InboundItem::Piece(piece) => {
+                about = Some(piece.record);
+                self.take_piece(&piece, plan, now)?
             }
             InboundItem::Agreement(agreement) => self.learn_agreement(&agreement, plan, now),
             InboundItem::Withdrawal(withdrawal) => self.learn_withdrawal(&withdrawal, plan, now),
@@ -386,34 +386,25 @@ impl<S: Store> Node<S> {
         }
     }
 
-    fn take_piece(
-        &mut self,
-        record: RecordId,
-        attachment: u32,
-        index: u64,
-        proof: &[merkle::Hash],
-        bytes: &[u8],
-        plan: &mut Plan,
-    ) -> Result<Judgement, Refusal> {
-        let (Some(row), Some(content)) = (self.store.record(&record)?, self.store.content(&record)?) else {
+    fn take_piece(&mut self, piece: &InboundPiece, plan: &mut Plan, now: Timestamp) -> Result<Judgement, Refusal> {
+        let (Some(row), Some(content)) = (self.store.record(&piece.record)?, self.store.content(&piece.record)?) else {
             return Ok(refuse("record-not-held"));
         };
         let header = header_of(&row)?;
-        let Some(reference) = usize::try_from(attachment).ok().and_then(|n| header.attachments.get(n)) else {
+        if usize::try_from(piece.attachment).ok().and_then(|n| header.attachments.get(n)).is_none() {
             return Ok(refuse("no-such-attachment"));
-        };
+        }
         let returned = row.originator == *self.me.org() && row.stage == Stage::Released && self.state.recovery.is_some();
         if row.stage != Stage::Received && !returned {
             return Ok(refuse("not-received"));
         }
         let salted = self.me.vault.open(Part::Content(&row.number, row.version), &content)?;
-        if attachment::verify_piece(reference, &salted.salt, index, bytes, proof).is_err() {
+        if !piece.fits(&header, &salted.salt) {
             return Ok(refuse("piece-mismatch"));
         }
-        let key = self.me.vault.unwrap(&content)?;
-        let ciphertext = self.me.vault.seal_piece(&key, Part::Piece(&row.number, row.version, attachment, index), bytes, self.entropy.as_mut());
-        let piece = PieceRow { record: (row.number, row.version), attachment, index, leaf: leaf_of(&salted.salt, bytes), ciphertext };
-        plan.change(Change::Piece(piece));
+        let (place, bytes) = ((piece.attachment, piece.index), (&salted.salt, piece.bytes.as_slice()));
+        let kept = seal_piece(&self.me, &content, &row, place, bytes, piece.placed.as_ref(), self.entropy.as_mut(), now)?;
+        plan.change(Change::Piece(kept));
         Ok(Ok(()))
     }
 }

@@ -172,11 +172,20 @@ pub(super) fn restore(context: &Context, verb: &Restore) -> Outcome {
     let (manifest, found) = (&restored.manifest, &restored.found);
     let told = json!({
         "organisation": manifest.organisation, "data": data, "made": manifest.made,
-        "records": found.records, "statements": found.statements, "entries": found.entries,
+        "records": found.records, "statements": found.statements, "pieces": found.pieces,
+        "entries": found.entries, "incomplete": found.incomplete,
     });
     context.printer.answer(&told, || {
         line(&format!("Restored the node of {} to {}, as it was on {}.", manifest.organisation, data.display(), time(manifest.made)));
         line(&format!("Verified {} records, {} statements and {} ledger entries.", found.records, found.statements, found.entries));
+        if !found.incomplete.is_empty() {
+            line(&format!(
+                "\nAttachments of {} records are not in the place that the configuration names. They are read again once their objects are\n\
+                 there; see docs/operations/attachments.md. The records:",
+                found.incomplete.len()
+            ));
+            found.incomplete.iter().for_each(|record| line(&format!("  {record}")));
+        }
         line(&format!("\nNext: samverkan serve --data {0}\n      samverkan recovery status --data {0}", data.display()));
     });
     Ok(())

@@ -7,6 +7,7 @@ use format::OrgId;
 use serde::{Deserialize, Serialize};
 
 use super::ensure;
+use super::place::PlaceAt;
 use crate::keyed::Fault;
 
 /// A place where parcels wait.
@@ -39,17 +40,21 @@ impl Default for Mailbox {
 }
 
 impl Mailbox {
-    /// Bucket and prefix, where the place is a bucket.
-    pub(crate) fn bucket(&self) -> Option<(&str, &str)> {
-        let rest = self.place.strip_prefix("s3://")?;
-        Some(rest.split_once('/').unwrap_or((rest, "")))
+    pub(crate) fn at(&self) -> PlaceAt<'_> {
+        PlaceAt {
+            section: "mailbox",
+            place: &self.place,
+            endpoint: &self.endpoint,
+            region: &self.region,
+            credentials_file: &self.credentials_file,
+            certificate_file: &self.certificate_file,
+        }
     }
 
     pub(super) fn check(&self, faults: &mut Vec<Fault>) {
         ensure((1..=3600).contains(&self.visit_seconds), "mailbox.visit-seconds", "must be 1 to 3600", faults);
         let named = !self.place.is_empty() || self.peers.is_empty();
         ensure(named, "mailbox.place", "must say where the mailbox is: a folder, s3://BUCKET or s3://BUCKET/PREFIX", faults);
-        let bucket = self.bucket().is_some();
-        ensure(!bucket || !self.endpoint.is_empty(), "mailbox.endpoint", "must say where the bucket is: https://HOST:PORT", faults);
+        self.at().check(faults);
     }
 }

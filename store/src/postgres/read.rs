@@ -13,8 +13,8 @@ use format::record::Kind;
 use format::{Digest, OrgId, RecordId, RecordNumber, Timestamp};
 use node::ports::{Counts, MAX_PAGE, Next, Opening, Reader, RecordQuery, StoreError, StoreResult};
 use node::rows::{
-    ContentRow, CredentialRow, EntryRow, HoldingRow, MemberRow, Outgoing, OutgoingRow, ParcelRow, PeerRow, PieceRow, RecordRow, RecoveryRow, SeenCheckpoint,
-    Signatures, Stage, StatementKind, StatementRow,
+    ContentRow, CredentialRow, EntryRow, HoldingRow, MemberRow, ObjectName, Outgoing, OutgoingRow, ParcelRow, PeerRow, PieceRow, RecordRow, RecoveryRow,
+    SeenCheckpoint, Signatures, Stage, StatementKind, StatementRow,
 };
 
 use super::Postgres;
@@ -103,10 +103,11 @@ impl<Access: Send> Reader for Postgres<Access> {
     }
 
     fn piece(&self, record: &(RecordNumber, u32), attachment: u32, index: u64) -> StoreResult<Option<PieceRow>> {
-        let sql = "SELECT leaf, ciphertext FROM piece
+        let sql = "SELECT leaf, object, ciphertext FROM piece
                    WHERE record = (SELECT seq FROM record WHERE number = $1 AND version = $2 ORDER BY seq LIMIT 1) AND attachment = $3 AND place = $4";
         self.wire()?.first(sql, &[record.0.as_str().into(), record.1.into(), attachment.into(), integer(index)?.into()], |columns| {
-            Ok(PieceRow { record: record.clone(), attachment, index, leaf: columns.array()?, ciphertext: columns.vec()? })
+            let (leaf, object) = (columns.array()?, columns.optional(Columns::array)?.map(ObjectName));
+            Ok(PieceRow { record: record.clone(), attachment, index, leaf, object, ciphertext: columns.vec()? })
         })
     }
 
@@ -115,6 +116,12 @@ impl<Access: Send> Reader for Postgres<Access> {
                    WHERE record = (SELECT seq FROM record WHERE number = $1 AND version = $2 ORDER BY seq LIMIT 1) AND attachment = $3";
         let values = [record.0.as_str().into(), record.1.into(), attachment.into()];
         Ok(self.wire()?.all(sql, &values, |columns| Ok((columns.number()?, columns.array()?)))?.into_iter().collect())
+    }
+
+    fn objects_in_use(&self, names: &[ObjectName]) -> StoreResult<BTreeSet<ObjectName>> {
+        let asked = Value::Blobs(names.iter().map(|name| Some(name.0.as_slice().into())).collect());
+        let in_use = self.wire()?.all("SELECT object FROM piece WHERE object = ANY ($1)", &[asked], |columns| columns.array().map(ObjectName))?;
+        Ok(in_use.into_iter().collect())
     }
 
     fn holdings(&self, id: &RecordId) -> StoreResult<Vec<HoldingRow>> {
@@ -301,6 +308,7 @@ fn opening(wire: &Wire) -> StoreResult<Opening> {
         serials: serials(wire)?,
         house_rules: house_rules(wire)?,
         recovery: recovery(wire)?,
+        objects: wire.first("SELECT 1 FROM piece WHERE object IS NOT NULL LIMIT 1", &[], |_| Ok(()))?.is_some(),
     })
 }
 

@@ -8,7 +8,7 @@ use super::open::OpenError;
 use super::wire::Wire;
 
 /// The layouts in order; the first has number 1.
-const LAYOUTS: [&str; 2] = [include_str!("schema/0001.sql"), include_str!("schema/0002.sql")];
+const LAYOUTS: [&str; 3] = [include_str!("schema/0001.sql"), include_str!("schema/0002.sql"), include_str!("schema/0003.sql")];
 
 /// Brings the database to the newest layout, all or nothing. Of processes that come together one does it.
 pub(super) fn migrate(wire: &Wire) -> Result<(), OpenError> {

@@ -220,9 +220,9 @@ fn discard_draft(number: &RecordNumber, version: u32) -> Step<'_> {
 /// A piece of a record whose content is gone would never be destroyed.
 fn piece(row: &PieceRow) -> StoreResult<Step<'_>> {
     let (number, version) = &row.record;
-    let sql = "INSERT INTO piece (record, attachment, place, leaf, ciphertext)
-               SELECT seq, $3::bigint, $4::bigint, $5::bytea, $6::bytea FROM (SELECT seq, content FROM record WHERE number = $1 AND version = $2 ORDER BY seq LIMIT 1) AS held WHERE content
-               ON CONFLICT (record, attachment, place) DO UPDATE SET leaf = excluded.leaf, ciphertext = excluded.ciphertext";
+    let sql = "INSERT INTO piece (record, attachment, place, leaf, ciphertext, object)
+               SELECT seq, $3::bigint, $4::bigint, $5::bytea, $6::bytea, $7::bytea FROM (SELECT seq, content FROM record WHERE number = $1 AND version = $2 ORDER BY seq LIMIT 1) AS held WHERE content
+               ON CONFLICT (record, attachment, place) DO UPDATE SET leaf = excluded.leaf, ciphertext = excluded.ciphertext, object = excluded.object";
     let values = [
         number.as_str().into(),
         (*version).into(),
@@ -230,6 +230,7 @@ fn piece(row: &PieceRow) -> StoreResult<Step<'_>> {
         integer(row.index)?.into(),
         row.leaf.as_slice().into(),
         row.ciphertext.as_slice().into(),
+        row.object.as_ref().map(|name| name.0.as_slice()).into(),
     ];
     Ok(Step::new(sql, values).must(1, || format!("record {number} version {version} with content")))
 }

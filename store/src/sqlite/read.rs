@@ -4,7 +4,7 @@
 //! only on which filters are set. The invariant: a row is given whole and checked, or not at all; a header that does
 //! not hash to its id is reported as corrupt.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use format::batch::Inclusion;
@@ -13,8 +13,8 @@ use format::record::Kind;
 use format::{Digest, OrgId, RecordId, RecordNumber, Timestamp};
 use node::ports::{Counts, MAX_PAGE, Opening, Reader, RecordQuery, StoreError, StoreResult};
 use node::rows::{
-    ContentRow, CredentialRow, EntryRow, HoldingRow, MemberRow, Outgoing, OutgoingRow, ParcelRow, PeerRow, PieceRow, RecordRow, RecoveryRow, SeenCheckpoint,
-    Signatures, Stage, StatementKind, StatementRow,
+    ContentRow, CredentialRow, EntryRow, HoldingRow, MemberRow, ObjectName, Outgoing, OutgoingRow, ParcelRow, PeerRow, PieceRow, RecordRow, RecoveryRow,
+    SeenCheckpoint, Signatures, Stage, StatementKind, StatementRow,
 };
 use rusqlite::{Connection, named_params, params};
 
@@ -89,9 +89,10 @@ impl<Access: Send> Reader for Sqlite<Access> {
 
     fn piece(&self, record: &(RecordNumber, u32), attachment: u32, index: u64) -> StoreResult<Option<PieceRow>> {
         let Some(seq) = seq_of_number(&self.connection, record)? else { return Ok(None) };
-        let sql = "SELECT leaf, ciphertext FROM piece WHERE record = ?1 AND attachment = ?2 AND place = ?3";
+        let sql = "SELECT leaf, object, ciphertext FROM piece WHERE record = ?1 AND attachment = ?2 AND place = ?3";
         first(&self.connection, sql, params![seq, attachment, integer(index)?], |columns| {
-            Ok(PieceRow { record: record.clone(), attachment, index, leaf: columns.array()?, ciphertext: columns.vec()? })
+            let (leaf, object) = (columns.array()?, columns.optional(Columns::array)?.map(ObjectName));
+            Ok(PieceRow { record: record.clone(), attachment, index, leaf, object, ciphertext: columns.vec()? })
         })
     }
 
@@ -100,6 +101,11 @@ impl<Access: Send> Reader for Sqlite<Access> {
         let sql = "SELECT place, leaf FROM piece WHERE record = ?1 AND attachment = ?2";
         let leaves = all(&self.connection, sql, params![seq, attachment], |columns| Ok((columns.number()?, columns.array()?)))?;
         Ok(leaves.into_iter().collect())
+    }
+
+    fn objects_in_use(&self, names: &[ObjectName]) -> StoreResult<BTreeSet<ObjectName>> {
+        let in_use = |name: &ObjectName| Ok(first(&self.connection, "SELECT 1 FROM piece WHERE object = ?1", [name.0], |_| Ok(()))?.map(|()| *name));
+        names.iter().filter_map(|name| in_use(name).transpose()).collect()
     }
 
     fn holdings(&self, id: &RecordId) -> StoreResult<Vec<HoldingRow>> {
@@ -305,6 +311,7 @@ fn opening(connection: &Connection) -> StoreResult<Opening> {
         serials: serials.into_iter().collect(),
         house_rules: first(connection, "SELECT rules FROM house_rules", [], |columns| columns.string())?.unwrap_or_default(),
         recovery: first(connection, "SELECT era, size, root, approvals, declared FROM recovery", [], recovery)?,
+        objects: first(connection, "SELECT 1 FROM piece WHERE object IS NOT NULL", [], |_| Ok(()))?.is_some(),
     })
 }
 

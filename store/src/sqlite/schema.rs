@@ -11,10 +11,10 @@ use super::open::OpenError;
 pub(super) const APPLICATION: i32 = 0x5361_6d76;
 
 /// The layouts in order; the first has number 1.
-const LAYOUTS: [&str; 2] = [include_str!("schema/0001.sql"), include_str!("schema/0002.sql")];
+const LAYOUTS: [&str; 3] = [include_str!("schema/0001.sql"), include_str!("schema/0002.sql"), include_str!("schema/0003.sql")];
 
 /// The number of the layout that this version reads and writes.
-pub(super) const LAYOUT: i32 = 2;
+pub(super) const LAYOUT: i32 = 3;
 
 /// The layout of the file, 0 for a file without anything in it.
 ///

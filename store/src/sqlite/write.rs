@@ -298,8 +298,8 @@ impl Writing<'_> {
         // A piece of a record whose content is gone would never be destroyed.
         self.key(seq)?.ok_or_else(what)?;
         self.run(
-            "REPLACE INTO piece (record, attachment, place, leaf, shelter, ciphertext) VALUES (?1, ?2, ?3, ?4, zeroblob(?5), ?6)",
-            params![seq, row.attachment, integer(row.index)?, row.leaf, shelter(row.leaf.len())?, row.ciphertext],
+            "REPLACE INTO piece (record, attachment, place, leaf, shelter, ciphertext, object) VALUES (?1, ?2, ?3, ?4, zeroblob(?5), ?6, ?7)",
+            params![seq, row.attachment, integer(row.index)?, row.leaf, shelter(row.leaf.len())?, row.ciphertext, row.object.map(|name| name.0)],
         )
     }
 

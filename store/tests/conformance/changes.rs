@@ -7,8 +7,8 @@ use format::record::Kind;
 use format::{RecordId, Timestamp};
 use node::ports::RecordQuery;
 use node::rows::{
-    Change, Condition, HoldingState, Outgoing, OutgoingRow, ParcelItem, ParcelRow, PeerRow, RecordRow, RecoveryRow, SeenCheckpoint, Stage, StatementKind,
-    Suspicion,
+    Change, Condition, HoldingState, ObjectName, Outgoing, OutgoingRow, ParcelItem, ParcelRow, PeerRow, PieceRow, RecordRow, RecoveryRow, SeenCheckpoint,
+    Stage, StatementKind, Suspicion,
 };
 use policy::access::Role;
 
@@ -231,6 +231,34 @@ pub(crate) fn pieces_come_back(place: &dyn Place) {
     assert_eq!(desk.read().piece(&key, 0, 2).unwrap().unwrap(), again);
     assert_eq!(desk.read().piece_leaves(&key, 0).unwrap().len(), 2);
     desk.fails(vec![Change::Piece(piece(&record(2), 0, 0, 10))]);
+}
+
+pub(crate) fn objects_are_known_by_name(place: &dyn Place) {
+    let mut desk = Desk::new(place.open());
+    let (row, other) = (record(1), draft(2));
+    let object = |n: u8| ObjectName([n; 16]);
+    let within = |record: &RecordRow, index: u64, n: u8| PieceRow { object: Some(object(n)), ..piece(record, 0, index, 60) };
+    let asked = [object(1), object(2), object(3), object(4)];
+    assert!(!desk.read().opening().unwrap().objects);
+    assert_eq!(desk.read().objects_in_use(&asked).unwrap(), BTreeSet::new());
+    desk.act_about(row.id, vec![new(&row, Some(content(1))), Change::Piece(piece(&row, 0, 0, 60))]);
+    assert!(!desk.read().opening().unwrap().objects, "a piece in the store is none");
+    desk.act_about(row.id, vec![Change::Piece(within(&row, 1, 1)), Change::Piece(within(&row, 2, 2))]);
+    desk.act_about(other.id, vec![new(&other, Some(content(2))), Change::Piece(within(&other, 0, 3))]);
+    desk.commit();
+    assert!(desk.read().opening().unwrap().objects);
+    assert_eq!(desk.read().objects_in_use(&asked).unwrap(), asked[..3].iter().copied().collect());
+    assert_eq!(desk.read().objects_in_use(&[]).unwrap(), BTreeSet::new());
+    assert_eq!(desk.read().piece(&(number(1), 1), 0, 2).unwrap().unwrap(), within(&row, 2, 2));
+    // Sent again, it is in another object, or in the store.
+    desk.act(vec![Change::Piece(within(&row, 1, 4)), Change::Piece(piece(&row, 0, 2, 60))]);
+    assert_eq!(desk.read().objects_in_use(&asked).unwrap(), [object(3), object(4)].into());
+    // What is destroyed or given up needs none.
+    desk.act_about(row.id, vec![Change::DestroyContent(row.id)]);
+    desk.act_about(other.id, vec![Change::DiscardDraft(number(2), 1)]);
+    desk.commit();
+    assert_eq!(desk.read().objects_in_use(&asked).unwrap(), BTreeSet::new());
+    assert!(!desk.read().opening().unwrap().objects);
 }
 
 pub(crate) fn the_first_tombstone_stands(place: &dyn Place) {

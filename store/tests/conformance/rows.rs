@@ -104,7 +104,7 @@ pub(crate) fn replaced(row: &RecordRow) -> Change {
 
 pub(crate) fn piece(record: &RecordRow, attachment: u32, index: u64, length: usize) -> PieceRow {
     let ciphertext = bytes(u64::from(attachment) * 1000 + index + 3_000_000, length);
-    PieceRow { record: (record.number.clone(), record.version), attachment, index, leaf: *Digest::of(&ciphertext).as_bytes(), ciphertext }
+    PieceRow { record: (record.number.clone(), record.version), attachment, index, leaf: *Digest::of(&ciphertext).as_bytes(), object: None, ciphertext }
 }
 
 pub(crate) fn holding(record: RecordId, holder: &str, via: &str, state: HoldingState) -> HoldingRow {

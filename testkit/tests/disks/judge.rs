@@ -67,7 +67,7 @@ impl<'a> Judge<'a> {
     fn look(&self, store: Sqlite) -> Result<(Ledger, bool), String> {
         store.check_whole().map_err(|fault| fault.to_string())?;
         if store.opening().map_err(|fault| fault.to_string())?.ledger_size > 0 {
-            inspection::inspect(&store, &self.organisation.identity, |_| ()).map_err(|fault| fault.to_string())?;
+            inspection::inspect(&store, &node::ports::NoPlace, &self.organisation.identity, |_| ()).map_err(|fault| fault.to_string())?;
         }
         let mut node = self.node(store)?;
         let ledger = (node.state().frontier.size(), node.state().frontier.root());

@@ -216,7 +216,7 @@ fn attach(name: &'static str) -> Played {
         let Outcome::Drafted { number, version } = drafted else { panic!("not drafted") };
         let draft = stage.node().store().record_by_number(&number, Some(version)).unwrap().unwrap().id;
         let of = number.clone();
-        let piece = move || Command::AttachPiece { number: of.clone(), version, index: 0, bytes: vec![7; 30_000] };
+        let piece = move || Command::AttachPiece { number: of.clone(), version, index: 0, bytes: vec![7; 30_000], placed: None };
         stage.member("attach a piece", "anna", Some(draft), piece);
         let of = number.clone();
         let ended =

@@ -15,7 +15,7 @@ pub(crate) async fn attach(mut desk: Desk<Drafted>, (Query(label), mut upload): 
     let (mut size, mut index) = (0, 0);
     while let Some(bytes) = upload.piece().await? {
         size += bytes.len() as u64;
-        desk.execute(Command::AttachPiece { number: number.clone(), version, index, bytes }).await?;
+        desk.execute(Command::AttachPiece { number: number.clone(), version, index, bytes, placed: None }).await?;
         index += 1;
     }
     let AttachmentLabel { name, media_type } = label;

@@ -8,6 +8,7 @@ use format::bundle::{BundleWriter, Kind};
 use format::{OrgId, Timestamp};
 use futures_util::{StreamExt, stream};
 use node::exchange::{self, Answer};
+use node::objects::Fetched;
 use node::{Command, Outcome, Recipient};
 
 use crate::access::{Desk, Org};
@@ -54,7 +55,8 @@ impl Parcels {
     async fn next(&mut self) -> Result<Option<Bytes>, Problem> {
         let Some(writer) = &mut self.writer else { return Ok(None) };
         let (peer, after) = (self.desk.subject().0.card.org.clone(), self.after);
-        let decided = if self.left == 0 { Outcome::CarriedOut(None) } else { self.desk.execute(Command::CarryOut { peer, after }).await? };
+        let decided =
+            if self.left == 0 { Outcome::CarriedOut(None) } else { self.desk.execute(Command::CarryOut { peer, after, fetched: Fetched::default() }).await? };
         let Outcome::CarriedOut(dispatch) = decided else { return Err(Problem::odd_outcome()) };
         let Some(dispatch) = dispatch else { return Ok(self.writer.take().map(|writer| writer.end().into())) };
         self.after = dispatch.sequence();

@@ -1,8 +1,11 @@
-//! Where a mailbox is: a folder, or a bucket of an S3-compatible store.
+//! Places outside the node where things lie: a folder, or a bucket of an S3-compatible store.
 //!
+//! Mailboxes and attachments outside the store use them; [`Attachments`] is the latter, as the node's port asks for it.
 //! A folder is written so that an object is there whole and on the disk, or not at all. A bucket is reached over TLS 1.3
 //! that trusts the certificate in the configuration and no other, follows no redirect and uses no proxy; without TLS
 //! only on this machine.
+
+mod attachments;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,7 +23,9 @@ use rustls::pki_types::pem::PemObject;
 use rustls::version::TLS13;
 use rustls::{ClientConfig, RootCertStore};
 
-/// Where a mailbox is.
+pub use attachments::Attachments;
+
+/// A place.
 #[derive(Debug, Clone)]
 pub enum Place {
     /// A folder, which must exist.
@@ -54,26 +59,33 @@ impl std::fmt::Debug for Bucket {
     }
 }
 
-/// A mailbox cannot be used.
+/// A place cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PlaceError {
     /// The folder or the bucket's settings do not do.
-    #[error("the mailbox cannot be opened")]
+    #[error("the place cannot be opened")]
     Store(#[source] object_store::Error),
     /// The endpoint is not one over which secrets may go.
     #[error("`{0}` is not reached over TLS: write https://HOST:PORT, or http:// on 127.0.0.1 alone")]
     Plain(String),
     /// The certificate does not read.
-    #[error("the mailbox's certificate cannot be used: {0}")]
+    #[error("the place's certificate cannot be used: {0}")]
     Certificate(String),
     /// No client could be made.
     #[error("no connection can be made from here")]
     Client(#[from] reqwest::Error),
+    /// The operating system gave no thread.
+    #[error("no thread can be started")]
+    Thread(#[source] std::io::Error),
 }
 
 impl Place {
-    pub(crate) fn open(&self) -> Result<Arc<dyn ObjectStore>, PlaceError> {
+    /// Opens it.
+    ///
+    /// # Errors
+    /// See [`PlaceError`]. Whether a bucket can be reached shows when it is first used.
+    pub fn open(&self) -> Result<Arc<dyn ObjectStore>, PlaceError> {
         match self {
             Self::Folder(folder) => {
                 Ok(Arc::new(LocalFileSystem::new_with_prefix(folder).map_err(PlaceError::Store)?.with_fsync(true).with_automatic_cleanup(false)))
