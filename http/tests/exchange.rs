@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use format::{RecordId, seal};
 use node::exchange::Answer;
-use node::objects::Fetched;
 use node::rows::Suspicion;
 use node::{Command, Outcome};
 use samverkan_http::handle::PeerHealth;
@@ -439,8 +438,7 @@ async fn parcels_go_by_file_and_by_connection_at_once_under_the_same_numbers() {
         records.push(a.report(&b, &format!("no {n}"), 0).await);
         let dispatch = a.handle.dispatch_carried(b.org.clone(), after).await.unwrap().unwrap();
         after = dispatch.sequence();
-        let (me, directory) = (Arc::clone(a.handle.identity()), a.handle.directory());
-        let sealed = a.handle.read(move |reader| dispatch.padded().seal(reader, &Fetched::default(), &me, &directory).unwrap()).await;
+        let sealed = a.handle.seal(dispatch.padded()).await.unwrap();
         files.push(sealed.hand_to(&node::Recipient::Organisation(b.org.clone())).unwrap());
     }
     // Some arrive by file; the rest, and those again, by the connection that comes to life.

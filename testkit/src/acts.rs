@@ -22,6 +22,7 @@ use store::sqlite::Sqlite;
 
 use crate::chronicle::CANARY;
 use crate::federation::{agreement, id, report};
+use crate::shelf::Shelf;
 
 /// What a member is about to do.
 #[derive(Debug)]
@@ -133,6 +134,8 @@ pub struct Desk<'a> {
     pub rng: &'a mut Rng,
     /// The store as it is now.
     pub store: &'a Sqlite,
+    /// What of it is outside.
+    pub shelf: &'a Shelf,
     /// The node's organisation.
     pub me: &'a Identity,
     /// Everyone.
@@ -386,7 +389,10 @@ impl Desk<'_> {
         if let Some((index, _)) = leaves.last_key_value() {
             let last = self.store.piece(&place, u32::try_from(waiting).unwrap_or(0), *index).ok().flatten();
             // A ciphertext is its plaintext with a nonce of 12 bytes and a tag of 16.
-            let length = last.map_or(1, |piece| piece.ciphertext.len() as u64 - 28);
+            let length = last.map_or(1, |piece| match piece.object {
+                Some(name) => self.shelf.size(&name) as u64 - 28,
+                None => piece.ciphertext.len() as u64 - 28,
+            });
             if length == format::attachment::PIECE as u64 && *index == 0 {
                 let bytes = self.bytes(300);
                 return Command::AttachPiece { number: row.number.clone(), version: row.version, index: 1, bytes, placed: None };

@@ -46,6 +46,12 @@ impl Shelf {
         self.things().objects.keys().copied().collect()
     }
 
+    /// How large an object is; 0 when there is none.
+    #[must_use]
+    pub fn size(&self, name: &ObjectName) -> usize {
+        self.things().objects.get(name).map_or(0, |(_, bytes)| bytes.len())
+    }
+
     /// Every byte on it, an object after the other.
     #[must_use]
     pub fn bytes(&self) -> Vec<Vec<u8>> {

@@ -761,11 +761,11 @@ impl World {
     fn think(&mut self, at: Place, job: &Job, now: Timestamp) -> Option<Act> {
         let mut canaries = Vec::new();
         let agreements = self.chronicle.at(at).knows.agreements.values().map(|known| Rc::clone(&known.agreement)).collect();
-        let store = self.site(at).store.clone();
+        let (store, shelf) = (self.site(at).store.clone(), self.site(at).shelf.clone());
         let me = Arc::clone(&self.site(at).organisation.identity);
         let (rng, orgs, temper) = (&mut self.rng, &self.chronicle.orgs, &self.plan.temper);
         let act = store.peek(|store| {
-            let mut desk = Desk { rng, store, me: &me, orgs, agreements, now, canaries: &mut canaries };
+            let mut desk = Desk { rng, store, shelf: &shelf, me: &me, orgs, agreements, now, canaries: &mut canaries };
             match job {
                 Job::Push(number, version) => desk.push_through(number, *version),
                 Job::Attach(number, version) => desk.attach_to(number, *version),

@@ -13,7 +13,6 @@ use format::agreement::Onward;
 use format::card::Card;
 use format::{OrgId, RecordId, Signed, json, verify};
 use node::command::DraftInput;
-use node::objects::Fetched;
 use node::ports::Reader;
 use node::rows::HoldingState;
 use node::{Command, Node, Outcome, Refusal};
@@ -255,8 +254,7 @@ impl Running {
     pub(crate) async fn parcel(&self, peer: &Self, after: u64) -> Option<(u64, Vec<u8>)> {
         let dispatch = self.handle.dispatch(peer.org.clone(), after).await.unwrap()?;
         let sequence = dispatch.sequence();
-        let (me, directory) = (Arc::clone(self.handle.identity()), self.handle.directory());
-        let sealed = self.handle.read(move |reader| dispatch.seal(reader, &Fetched::default(), &me, &directory).unwrap()).await;
+        let sealed = self.handle.seal(dispatch).await.unwrap();
         Some((sequence, sealed.hand_to(&node::Recipient::Organisation(peer.org.clone())).unwrap()))
     }
 }

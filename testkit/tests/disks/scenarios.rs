@@ -84,13 +84,17 @@ fn migrate(name: &'static str) -> Played {
     stage.end(name)
 }
 
-/// The stage's store in layout 1, which has everything that layout 2 has but what came with it.
+/// The stage's store in layout 1, which has everything that later ones have but what came with them.
 fn older(stage: &Stage) -> Image {
     let folder = tempfile::tempdir().unwrap();
     let disk = Disk::new(&stage.image());
     let mounted = Mount::new(folder.path(), &disk);
     let connection = rusqlite::Connection::open_with_flags(folder.path().join(FILE), rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE).unwrap();
-    connection.execute_batch("ALTER TABLE peer DROP COLUMN era; DROP TABLE recovery; PRAGMA user_version = 1;").unwrap();
+    connection
+        .execute_batch(
+            "DROP INDEX piece_object; ALTER TABLE piece DROP COLUMN object; ALTER TABLE peer DROP COLUMN era; DROP TABLE recovery; PRAGMA user_version = 1;",
+        )
+        .unwrap();
     connection.close().unwrap();
     drop(mounted);
     disk.image()
