@@ -201,13 +201,17 @@ fn start_post(config: &Config, handle: &Handle) -> Outcome<Option<Post>> {
     post.map(Some).map_err(|error| unopened_place(&at, &error))
 }
 
-/// Where attachments are kept outside the store, if they are.
-pub(crate) fn attachments(config: &Config, org: &OrgId) -> Outcome<Option<Arc<dyn Objects>>> {
+/// Where attachments are kept outside the store, if they are; `begun` when some already are.
+pub(crate) fn attachments(config: &Config, org: &OrgId, begun: bool) -> Outcome<Option<Arc<dyn Objects>>> {
     let at = config.attachments.at();
     if at.place.is_empty() {
         return Ok(None);
     }
     let opened = Attachments::open(&place(&at)?, org).map_err(|error| unopened_place(&at, &error))?;
+    if !begun {
+        let away = |error| Failure::unreachable(format!("`attachments.place` cannot be begun: {error}")).remedy("Check [attachments] in the configuration.");
+        opened.begin().map_err(away)?;
+    }
     Ok(Some(Arc::new(opened)))
 }
 

@@ -49,7 +49,7 @@ pub(crate) fn to_postgres(config: &Config, resume: bool) -> Outcome<Moved> {
     let (_, to) = moving.stores();
     let counts = to.counts().map_err(|error| failed(&error))?;
     let bar = progress_rows("verifying", counts.records + counts.entries);
-    let attachments = assemble::attachments(config, me.org())?;
+    let attachments = assemble::attachments(config, me.org(), true)?;
     let place = attachments.as_deref().unwrap_or(&NoPlace);
     let found = inspection::inspect(to, place, &me, |what| bar.inc(u64::from(what != "statements"))).map_err(|fault| refused(&fault.to_string()))?;
     bar.finish_and_clear();

@@ -49,7 +49,7 @@ fn start_on<S: Store + 'static>(
 ) -> Outcome<Running> {
     let unreadable = |error: StoreError| Failure::usage(format!("the store cannot be read: {error}"));
     let opening = store.opening().map_err(unreadable)?;
-    let attachments = assemble::attachments(config, me.org())?;
+    let attachments = assemble::attachments(config, me.org(), opening.objects)?;
     if opening.objects && attachments.is_none() {
         return Err(Failure::usage("attachments of this node are outside the store, and the configuration does not say where")
             .remedy("Set `attachments.place` to where they are: docs/operations/attachments.md."));

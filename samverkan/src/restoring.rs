@@ -7,8 +7,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use node::inspection::{self, Found};
+use node::inspection::{self, Found, InspectionFault};
 use node::node::Node;
+use node::objects::ObjectFault;
 use node::ports::NoPlace;
 use policy::house::NoHouseRules;
 use store::Sqlite;
@@ -54,26 +55,32 @@ fn verify_and_mark(folder: &Path) -> Outcome<Found> {
         |why: &dyn std::fmt::Display| Failure::refused(format!("the store is not in order: {why}")).remedy("Try another backup. Nothing was restored.");
     let store = Sqlite::open(&config.store.file, &store::Options::default()).map_err(|error| broken(&error))?;
     store.check_whole().map_err(|error| broken(&error))?;
-    make_own_folder(folder, &config)?;
-    let attachments = assemble::attachments(&config, me.org())?;
+    let anew = make_own_folder(folder, &config)?;
+    let attachments = assemble::attachments(&config, me.org(), !anew)?;
     let bar = counting("verify");
     let found = inspection::inspect(&store, attachments.as_deref().unwrap_or(&NoPlace), &me, |what| {
         bar.set_message(format!("verify {what}"));
         bar.inc(1);
     });
     bar.finish_and_clear();
-    let found = found.map_err(|error| broken(&error))?;
+    let found = found.map_err(|error| match error {
+        InspectionFault::Object(ObjectFault::Away(away)) => {
+            Failure::unreachable(away.to_string()).remedy("Bring it within reach. Is it lost for good? docs/operations/attachments.md says what then.")
+        }
+        other => broken(&other),
+    })?;
     drop(attachments);
     let mut node = Node::open(store, me, Box::new(OsEntropy), Arc::new(NoHouseRules)).map_err(|error| broken(&error))?;
     node.mark_restored(assemble::now()).and_then(|()| node.commit().map_err(Into::into)).map_err(|error| broken(&error))?;
     Ok(found)
 }
 
-/// Makes the folder for attachments anew, where it was within the data folder and is not in a backup.
-fn make_own_folder(folder: &Path, config: &Config) -> Outcome {
+/// Makes the folder for attachments anew, where it was within the data folder: it is in no backup. Gives whether it did.
+fn make_own_folder(folder: &Path, config: &Config) -> Outcome<bool> {
     let place = Path::new(&config.attachments.place);
-    if !place.starts_with(folder) || place == folder {
-        return Ok(());
+    if config.attachments.place.is_empty() || !place.starts_with(folder) || place.exists() {
+        return Ok(false);
     }
-    std::fs::create_dir_all(place).map_err(|error| Failure::usage(format!("`{}` cannot be made: {error}", place.display())))
+    std::fs::create_dir_all(place).map_err(|error| Failure::usage(format!("`{}` cannot be made: {error}", place.display())))?;
+    Ok(true)
 }

@@ -24,7 +24,7 @@ const STEPS: &[Step] = &[
     Step("tests and walkthroughs", "cargo test --locked --workspace", tests),
     Step("store on PostgreSQL", "cargo xtask postgres -- cargo test --locked --workspace --test conformance --test postgres", typed),
     Step("torture", "cargo xtask torture --kills 15", typed),
-    Step("mailbox over S3", "cargo xtask s3", typed),
+    Step("places over S3", "cargo xtask s3", typed),
     Step("documentation", "cargo doc --locked --workspace --no-deps", |doc| run_to_end(line(doc).env("RUSTDOCFLAGS", "-D warnings"))),
     Step("tidy", "cargo xtask tidy", typed),
     Step("deny", "target/tools/bin/cargo-deny check bans licenses sources", deny),

@@ -46,7 +46,7 @@ enum Xtask {
     Fuzz(fuzz::Fuzz),
     /// Runs a command beside a PostgreSQL primary and a synchronous standby of its own
     Postgres(postgres::Postgres),
-    /// Tries the mailbox over the S3 protocol, against a server that it installs and starts
+    /// Tries the mailbox, and attachments, over the S3 protocol, against a server that it installs and starts
     S3,
     /// Kills nodes and database servers while members work, and looks for what was lost or came twice
     Torture(torture::Torture),

@@ -1,4 +1,4 @@
-//! The mailbox over the S3 protocol, against a server of another make.
+//! The mailbox, and attachments outside the store, over the S3 protocol, against a server of another make.
 //!
 //! The server is moto, a Python package that speaks S3 for tests; it is installed under `target/tools`, listens on this
 //! machine alone, and ends with the tests. It does not check signatures, so that requests are signed rightly is for the
@@ -40,8 +40,7 @@ pub(crate) fn run() -> Result<()> {
     let _server = Server(server.spawn().context("the server does not start")?);
     make_bucket(address)?;
     run_to_end(
-        line("cargo test --locked --workspace --test exchange -- --ignored records_and_receipts_go_through_a_bucket")
-            .env("SAMVERKAN_S3", format!("http://{address}")),
+        line("cargo test --locked --workspace --test exchange --test bucket -- --ignored through_a_bucket").env("SAMVERKAN_S3", format!("http://{address}")),
     )
 }
 

@@ -177,13 +177,13 @@ pub(super) fn restore(context: &Context, verb: &Restore) -> Outcome {
     });
     context.printer.answer(&told, || {
         line(&format!("Restored the node of {} to {}, as it was on {}.", manifest.organisation, data.display(), time(manifest.made)));
-        line(&format!("Verified {} records, {} statements and {} ledger entries.", found.records, found.statements, found.entries));
+        let (records, pieces) = (found.records, found.pieces);
+        line(&format!("Verified {records} records, {pieces} pieces of attachments, {} statements and {} ledger entries.", found.statements, found.entries));
         if !found.incomplete.is_empty() {
-            line(&format!(
-                "\nAttachments of {} records are not in the place that the configuration names. They are read again once their objects are\n\
-                 there; see docs/operations/attachments.md. The records:",
-                found.incomplete.len()
-            ));
+            line(
+                "\nSome attachments are not in the place that the configuration names. They are read again once their objects are there;\n\
+                 see docs/operations/attachments.md. They belong to:",
+            );
             found.incomplete.iter().for_each(|record| line(&format!("  {record}")));
         }
         line(&format!("\nNext: samverkan serve --data {0}\n      samverkan recovery status --data {0}", data.display()));

@@ -340,7 +340,11 @@ impl Office {
 
     /// Every file of the data folder, as it is now.
     fn folder(&self, when: &str, finds: &mut Vec<Find>) -> Outcome {
-        for (path, bytes) in files(&self.node.data)? {
+        let files = files(&self.node.data)?;
+        if self.node.org == B && !files.iter().any(|(path, _)| path.starts_with(self.node.data.join("attachments"))) {
+            return Err("no attachment lies outside the store".into());
+        }
+        for (path, bytes) in files {
             let place = match path.file_name().and_then(|name| name.to_str()) {
                 Some("keys.json") => Place::Keys,
                 Some("peer-key.pem" | "web-key.pem") => Place::ListenerKeys,
@@ -398,6 +402,9 @@ fn configure(data: &Path, address: Option<&str>, listen: &str, fellows: &[&str])
         .replacen("# place = \"\"", "place = \"../mailbox\"", 1)
         .replacen("# peers = []", &format!("peers = {}", json!(fellows)), 1)
         .replacen("# visit-seconds = 5", "visit-seconds = 1", 1);
+    // The second keeps its attachments outside its store.
+    let text = if fellows == [C] && data.ends_with(B) { text.replacen("# place = \"\"", "place = \"attachments\"", 1) } else { text };
+    fs::create_dir(data.join("attachments"))?;
     Ok(fs::write(path, text)?)
 }
 
