@@ -8,6 +8,8 @@
 //! and nothing is said to be lost.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, SystemTime};
 
 use format::OrgId;
@@ -27,8 +29,9 @@ const MARK: &str = "samverkan";
 pub struct Attachments {
     store: Arc<dyn ObjectStore>,
     folder: Path,
-    /// It could be a folder that is not mounted.
-    mounted: bool,
+    /// A bucket whose mark was seen: unlike a folder it does not come and go.
+    seen: AtomicBool,
+    is_folder: bool,
     /// Carries what is asked on other threads; gone only while this is dropped.
     runtime: Option<Runtime>,
 }
@@ -58,7 +61,8 @@ impl Attachments {
         Ok(Self {
             store: place.open()?,
             folder: Path::from(org.as_str()),
-            mounted: matches!(place, Place::Folder(_)),
+            seen: AtomicBool::new(false),
+            is_folder: matches!(place, Place::Folder(_)),
             runtime: Some(runtime.map_err(PlaceError::Thread)?),
         })
     }
@@ -81,7 +85,11 @@ impl Attachments {
 
     /// Fails where the mark is missing, as something that is not there.
     async fn check_mark(&self) -> object_store::Result<()> {
-        self.store.head(&self.mark()).await.map(|_| ())
+        if self.is_folder || !self.seen.load(Relaxed) {
+            self.store.head(&self.mark()).await?;
+            self.seen.store(true, Relaxed);
+        }
+        Ok(())
     }
 
     fn path(&self, name: &ObjectName) -> Path {
@@ -118,9 +126,7 @@ fn listed(object: &ObjectMeta, now: SystemTime) -> Option<(ObjectName, Duration)
 impl Objects for Attachments {
     fn put(&self, name: &ObjectName, bytes: Vec<u8>) -> Result<(), PlaceAway> {
         self.wait(async {
-            if self.mounted {
-                self.check_mark().await?;
-            }
+            self.check_mark().await?;
             self.store.put_opts(&self.path(name), PutPayload::from(bytes), PutMode::Overwrite.into()).await?;
             Ok(())
         })

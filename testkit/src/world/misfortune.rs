@@ -55,14 +55,14 @@ impl World {
     /// A shelf goes out of reach or comes back, and what nothing needs is removed from it.
     pub(super) fn shelves(&mut self) {
         for at in 0..self.plan.sites {
-            let chance = self.shelves.u8(..60);
+            let chance = self.shelves.u8(..64);
             let away = chance == 0 && !self.network.is_calm();
             if away {
                 self.coverage.fault("attachments-away");
             }
             let shelf = self.site(at).shelf.clone();
             shelf.set(Timestamp::from_ms(self.now), away);
-            if chance == 1
+            if chance % 8 == 1
                 && let Some(node) = &self.site(at).node
             {
                 let removed = shelf::sweep(node, &shelf).unwrap_or_default();
