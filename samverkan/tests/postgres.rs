@@ -153,7 +153,7 @@ fn what_is_unsafe_is_refused_at_the_start() -> Outcome {
     node.configure(&format!("database = \"{database}\"\n"))?;
     pair::psql(&database, "UPDATE samverkan.layout SET number = 99")?;
     refusal("the store has layout 99")?;
-    pair::psql(&database, "UPDATE samverkan.layout SET number = 2; INSERT INTO samverkan.half VALUES (1, 'x')")?;
+    pair::psql(&database, "UPDATE samverkan.layout SET number = 3; INSERT INTO samverkan.half VALUES (1, 'x')")?;
     refusal("half a store")?;
     pair::psql(&database, "DROP SCHEMA samverkan CASCADE; CREATE TABLE somebody_elses (n int)")?;
     refusal("something other than a Samverkan store")?;
