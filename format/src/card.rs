@@ -5,18 +5,23 @@
 //! have compared its fingerprint over another channel, or when the keys of the card before it signed it. It is believed
 //! no longer once it is revoked, by its own organisation or by whoever believed it.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
 use crate::agreement::Text;
 use crate::id::{Digest, OrgId, ShortName};
 use crate::json::{self, Budget};
-use crate::keys::{KeyTexts, PublicKeys};
+use crate::keys::{KeyTexts, PublicKeys, SigningKeys};
 use crate::signed::Signed;
 use crate::time::Timestamp;
-use crate::verify::{Malformed, Reject, Statement, Verified, ensure, verify};
+use crate::verify::{Malformed, Reject, Statement, Verified, ensure, state, verify};
 
 /// The most addresses of one organisation.
 pub const MAX_ADDRESSES: usize = 8;
+
+/// The most bytes of a succession, in base64.
+const MAX_SUCCESSION: usize = 16 * 1024;
 
 /// The most characters of a revocation's reason.
 pub const MAX_REASON: usize = 1000;
@@ -71,6 +76,55 @@ pub struct Card {
     pub serial: u32,
     /// When the card was made.
     pub issued: Timestamp,
+    /// A [`Succession`] that the keys before these signed, in base64; where it holds, nobody has to compare anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub succession: Option<String>,
+}
+
+/// What keys say of those that follow them: that they are the same organisation's, from now on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Succession {
+    /// Whose keys they are.
+    pub org: OrgId,
+    /// Fingerprint of the keys that sign this.
+    pub from: Digest,
+    /// Fingerprint of the keys that follow.
+    pub to: Digest,
+}
+
+impl Statement for Succession {
+    const CONTEXT: &'static str = "samverkan/succession/v1";
+    const BUDGET: Budget = Budget::HEADER;
+
+    fn check(&self) -> Result<(), Malformed> {
+        ensure(self.from != self.to, "to", "is of other keys than those that sign")
+    }
+
+    fn may_be_signed_by(&self, signer: &OrgId) -> bool {
+        self.org == *signer
+    }
+}
+
+impl Card {
+    /// The same card with keys that follow those of `signer`, and its word for it. To be signed with the new keys.
+    ///
+    /// # Errors
+    /// The keys did not sign, or are the same.
+    pub fn with_keys(self, next: &PublicKeys, signer: &SigningKeys) -> Result<Self, Reject> {
+        let succession = Succession { org: self.org.clone(), from: signer.public().fingerprint(), to: next.fingerprint() };
+        let bytes = state(&succession, signer)?.signed().to_bytes();
+        Ok(Self { keys: next.texts().clone(), succession: Some(STANDARD.encode(bytes)), ..self })
+    }
+
+    /// Whether the keys on this card follow `before`, by their own word.
+    #[must_use]
+    pub fn succeeds(&self, before: &PublicKeys) -> bool {
+        let Ok(keys) = PublicKeys::parse(&self.keys) else { return false };
+        let Some(bytes) = self.succession.as_ref().and_then(|text| STANDARD.decode(text).ok()) else { return false };
+        let said = verify::<Succession>(&bytes, &(&self.org, before));
+        said.is_ok_and(|said| said.from == before.fingerprint() && said.to == keys.fingerprint())
+    }
 }
 
 impl Statement for Card {
@@ -82,6 +136,7 @@ impl Statement for Card {
         ensure(self.country.len() == 2 && self.country.bytes().all(|b| b.is_ascii_uppercase()), "country", "is two capital letters")?;
         ensure(self.addresses.len() <= MAX_ADDRESSES, "addresses", "are at most 8")?;
         ensure(self.addresses.iter().all(|a| is_address(a)), "addresses", "are host:port")?;
+        ensure(self.succession.as_ref().is_none_or(|text| text.len() <= MAX_SUCCESSION), "succession", "is at most 16 KiB")?;
         let named = [&self.name.sv, &self.name.en, &self.contact].iter().all(|t| (1..=200).contains(&t.chars().count()) && !t.chars().any(char::is_control));
         ensure(named, "name and contact", "are 1 to 200 characters without control characters")
     }

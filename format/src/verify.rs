@@ -115,6 +115,11 @@ pub trait KeyDirectory {
     /// The keys to which `org` is pinned, if its card is held.
     fn keys(&self, org: &OrgId) -> Option<&PublicKeys>;
 
+    /// The keys that those on the card of `org` followed in good order, newest first: what they signed still holds.
+    fn former(&self, _: &OrgId) -> &[PublicKeys] {
+        &[]
+    }
+
     /// Whether the card of `org` was revoked, so that nothing new is taken for theirs. What only knows keys knows of none.
     fn revoked(&self, _: &OrgId) -> bool {
         false
@@ -153,6 +158,12 @@ impl<'d, D: KeyDirectory + ?Sized> Verifier<'d, D> {
         Self { directory, proven: Vec::new() }
     }
 
+    /// The directory it verifies against.
+    #[must_use]
+    pub const fn directory(&self) -> &'d D {
+        self.directory
+    }
+
     /// Reads a signed message and verifies it against the signer's pinned keys.
     ///
     /// # Errors
@@ -183,8 +194,9 @@ impl<'d, D: KeyDirectory + ?Sized> Verifier<'d, D> {
         if self.directory.revoked(signer) {
             return Err(Reject::Revoked(signer.clone()));
         }
+        let former = self.directory.former(signer);
         let Some(inclusion) = &signed.signatures().inclusion else {
-            return hold(keys, signed.signatures(), signer, T::CONTEXT, signed.payload());
+            return hold_under_any(keys, former, signed.signatures(), signer, T::CONTEXT, signed.payload());
         };
         if !T::BATCHED {
             return Err(Reject::Encoding("its kind is not signed in batches"));
@@ -193,11 +205,17 @@ impl<'d, D: KeyDirectory + ?Sized> Verifier<'d, D> {
         let Signatures { ed25519, ml_dsa_65, .. } = signed.signatures();
         let batch = Proven { root, context: T::CONTEXT, signer: signer.clone(), ed25519: *ed25519, ml_dsa_65: Arc::clone(ml_dsa_65) };
         if !self.proven.contains(&batch) {
-            hold(keys, signed.signatures(), signer, &batch::context(T::CONTEXT), &root.to_bytes())?;
+            hold_under_any(keys, former, signed.signatures(), signer, &batch::context(T::CONTEXT), &root.to_bytes())?;
             self.proven.push(batch);
         }
         Ok(())
     }
+}
+
+/// Whether both signatures of `signer` hold under one and the same of its keys; the fault is that under those on its card.
+fn hold_under_any(keys: &PublicKeys, former: &[PublicKeys], signatures: &Signatures, signer: &OrgId, context: &str, payload: &[u8]) -> Result<(), Reject> {
+    hold(keys, signatures, signer, context, payload)
+        .or_else(|fault| former.iter().find_map(|keys| hold(keys, signatures, signer, context, payload).ok()).ok_or(fault))
 }
 
 /// Whether both signatures of `signer` hold over `payload` in this context.

@@ -70,6 +70,7 @@ fn card() -> Card {
         tls_key: Digest::of(b"tls"),
         serial: 1,
         issued: now(),
+        succession: None,
     }
 }
 

@@ -76,6 +76,8 @@ impl Cast {
             short: read("ONE"),
             keys: keys("se-one", 1),
             opening: OpeningKey::new(&own.x_wing).expect("any seed gives a key"),
+            next: None,
+            further: Vec::new(),
             vault: Vault::new(&own.storage),
         };
         let (third, peer) = (keys("se-three", 3), keys("se-two", 2));
@@ -136,6 +138,7 @@ fn card(keys: &SigningKeys) -> Card {
         tls_key: Digest::of(keys.org().as_str().as_bytes()),
         serial: 1,
         issued: now(),
+        succession: None,
     }
 }
 

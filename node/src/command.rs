@@ -54,8 +54,9 @@ pub struct DraftInput {
 pub enum Command {
     /// Believes a card whose fingerprint the member compared.
     ImportCard { bytes: Vec<u8>, fingerprint: Digest },
-    /// Makes this organisation's next card, with other addresses, and another contact point if one is given.
-    RenewCard { addresses: Vec<String>, contact: Option<String> },
+    /// Makes this organisation's next card, with other addresses and another contact point where these are given, and with
+    /// the keys that were made to follow if that is asked for.
+    RenewCard { addresses: Option<Vec<String>>, contact: Option<String>, new_keys: bool },
     /// Revokes this organisation's own card, and tells every peer; or has another's card believed no longer here.
     RevokeCard { org: OrgId, reason: String },
     /// Puts a version of an agreement forward, signed by this organisation.

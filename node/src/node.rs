@@ -12,7 +12,7 @@ use format::id::ShortName;
 use format::keys::SigningKeys;
 use format::merkle::{self, Frontier};
 use format::record::Header;
-use format::seal::OpeningKey;
+use format::seal::{OpeningKey, SealFault};
 use format::verify::KeyDirectory as _;
 use format::{Digest, OrgId, RecordId, Signed, Timestamp};
 use policy::access::Pass;
@@ -38,6 +38,10 @@ pub struct Identity {
     pub keys: SigningKeys,
     /// With what it opens parcels.
     pub opening: OpeningKey,
+    /// What it will sign with, once every peer has the card with these keys.
+    pub next: Option<SigningKeys>,
+    /// With what it opens parcels that are sealed to the keys before, or to the next.
+    pub further: Vec<OpeningKey>,
     /// With what it encrypts at rest.
     pub vault: Vault,
 }
@@ -47,6 +51,29 @@ impl Identity {
     #[must_use]
     pub const fn org(&self) -> &OrgId {
         self.keys.org()
+    }
+
+    /// Opens an envelope with a parcel, sealed to any of its keys.
+    ///
+    /// # Errors
+    /// See [`SealFault`]: that of the first key.
+    pub(crate) fn open(&self, envelope: &[u8]) -> Result<Vec<u8>, SealFault> {
+        self.open_with(|key| key.open(self.org(), envelope))
+    }
+
+    /// Opens an envelope with an answer, sealed to any of its keys.
+    ///
+    /// # Errors
+    /// See [`SealFault`]: that of the first key.
+    pub(crate) fn open_answer(&self, envelope: &[u8]) -> Result<Vec<u8>, SealFault> {
+        self.open_with(|key| key.open_answer(self.org(), envelope))
+    }
+
+    fn open_with(&self, open: impl Fn(&OpeningKey) -> Result<Vec<u8>, SealFault>) -> Result<Vec<u8>, SealFault> {
+        open(&self.opening).or_else(|fault| match fault {
+            SealFault::Open => self.further.iter().find_map(|key| open(key).ok()).ok_or(fault),
+            other => Err(other),
+        })
     }
 
     /// Name of the organisation's ledger in checkpoints.
@@ -512,7 +539,7 @@ impl<S: Store> Node<S> {
 
     fn decide(&mut self, pass: &Pass, command: Command, now: Timestamp) -> Result<(Outcome, Plan), Refusal> {
         match command {
-            Command::RenewCard { addresses, contact } => self.renew_card(addresses, contact, now),
+            Command::RenewCard { addresses, contact, new_keys } => self.renew_card(addresses, contact, new_keys, now),
             Command::RevokeCard { org, reason } => self.revoke_card(&org, reason, now),
             Command::ImportCard { bytes, fingerprint } => self.import_card(&bytes, fingerprint, now),
             Command::ProposeAgreement(agreement) => self.propose_agreement(&agreement, now),

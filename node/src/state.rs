@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use format::agreement::{Agreement, Withdrawal};
 use format::card::Card;
+use format::checkpoint::{self, Checkpoint};
 use format::json;
 use format::keys::PublicKeys;
 use format::merkle::{Frontier, Hash, ProofError, Subtrees};
@@ -17,6 +18,7 @@ use format::verify::{KeyDirectory, Statement};
 use format::{AgreementId, Digest, OrgId, Signed, Timestamp};
 use policy::accord::Agreements;
 
+use crate::node::ledger_name;
 use crate::ports::{self, Changes, Reader, StoreError, StoreResult};
 use crate::rows::{Change, PeerRow, RecoveryRow, StatementKind, StatementRow, Suspicion};
 
@@ -27,9 +29,14 @@ pub struct Pinned {
     pub card: Card,
     /// Its keys, parsed.
     pub keys: PublicKeys,
+    /// The keys that these followed in good order, newest first.
+    pub former: Vec<PublicKeys>,
     /// The card as it was signed.
     pub bytes: Vec<u8>,
 }
+
+/// How many keys of one organisation are remembered besides those on its card.
+const MAX_FORMER: usize = 8;
 
 /// Organisations and agreements known here.
 #[derive(Debug, Clone, Default)]
@@ -49,6 +56,10 @@ const MAX_EARLY: usize = 1024;
 impl KeyDirectory for Directory {
     fn keys(&self, org: &OrgId) -> Option<&PublicKeys> {
         self.cards.get(org).map(|pinned| &pinned.keys)
+    }
+
+    fn former(&self, org: &OrgId) -> &[PublicKeys] {
+        self.cards.get(org).map_or(&[], |pinned| &pinned.former)
     }
 
     fn revoked(&self, org: &OrgId) -> bool {
@@ -149,6 +160,32 @@ impl Directory {
         Ok(())
     }
 
+    /// The keys before those on a new card: whose word it is that these follow, and those before them.
+    fn former_of(&self, card: &Card, keys: &PublicKeys) -> Vec<PublicKeys> {
+        match self.cards.get(&card.org) {
+            Some(held) if held.keys.fingerprint() == keys.fingerprint() => held.former.clone(),
+            Some(held) if card.succeeds(&held.keys) => std::iter::once(&held.keys).chain(&held.former).take(MAX_FORMER).cloned().collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// A checkpoint that an organisation signed of its own ledger, if it did, under the keys on its card or those before.
+    pub(crate) fn read_note(&self, org: &OrgId, note: &str) -> Option<Checkpoint> {
+        let name = ledger_name(org);
+        let read = self.all_keys(org).find_map(|keys| checkpoint::parse_and_verify(note.as_bytes(), &name, keys.ed25519_raw()).ok());
+        read.filter(|checkpoint| checkpoint.origin() == name)
+    }
+
+    /// The checkpoint that an organisation cosigned, if it did, in the same way.
+    pub(crate) fn read_cosigned(&self, by: &OrgId, note: &str) -> Option<Checkpoint> {
+        let name = ledger_name(by);
+        self.all_keys(by).find_map(|keys| checkpoint::verify_cosignature(note.as_bytes(), &name, keys.ed25519_raw()).ok()).map(|(checkpoint, _)| checkpoint)
+    }
+
+    fn all_keys(&self, org: &OrgId) -> impl Iterator<Item = &PublicKeys> {
+        self.keys(org).into_iter().chain(self.former(org))
+    }
+
     fn learn(&mut self, row: &StatementRow) -> StoreResult<()> {
         let corrupt = |why: String| StoreError::Corrupt { what: "statement", why };
         let signed = Signed::parse(&row.bytes).map_err(|e| corrupt(e.to_string()))?;
@@ -156,7 +193,8 @@ impl Directory {
             StatementKind::Card => {
                 let card: Card = read(&signed)?;
                 let keys = PublicKeys::parse(&card.keys).map_err(|e| corrupt(e.to_string()))?;
-                self.cards.insert(card.org.clone(), Arc::new(Pinned { card, keys, bytes: row.bytes.clone() }));
+                let former = self.former_of(&card, &keys);
+                self.cards.insert(card.org.clone(), Arc::new(Pinned { card, keys, former, bytes: row.bytes.clone() }));
             }
             StatementKind::Agreement => {
                 let agreement: Agreement = read(&signed)?;

@@ -11,9 +11,6 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use format::id::ShortName;
-use format::keys::{Seeds, SigningKeys};
-use format::seal::OpeningKey;
 use format::{OrgId, Timestamp};
 use http::access::Gate;
 use http::handle::{Halt, Handle};
@@ -23,7 +20,6 @@ use http::{courier, peer, rest, retention};
 use mailbox::{Pace, Post};
 use node::node::Identity;
 use node::ports::{Entropy, Objects};
-use node::vault::Vault;
 use place::{Attachments, Bucket, Place, PlaceError};
 use rustls::ServerConfig;
 use tokio::runtime::{Builder, Runtime};
@@ -34,6 +30,7 @@ use crate::client::ADDRESS_FILE;
 use crate::config::{Config, Form, PlaceAt};
 use crate::door::NodeDoor;
 use crate::failure::{Failure, Outcome};
+use crate::keys::KeyFile;
 use crate::opening::{self, Running};
 use crate::print::line;
 
@@ -101,25 +98,12 @@ fn runtime(builder: &mut Builder) -> Outcome<Runtime> {
     builder.enable_all().build().map_err(|error| Failure::unreachable(format!("the operating system gives no thread or socket: {error}")))
 }
 
-/// The organisation's keys, from their seeds.
-pub(crate) fn identity(org: &OrgId, short: &ShortName, seeds: &Seeds) -> Outcome<Identity> {
-    let unusable = |fault| Failure::usage(format!("the organisation's keys cannot be used: {fault}"));
-    Ok(Identity {
-        short: short.clone(),
-        keys: SigningKeys::new(org.clone(), seeds).map_err(unusable)?,
-        opening: OpeningKey::new(&seeds.x_wing).map_err(unusable)?,
-        vault: Vault::new(&seeds.storage),
-    })
-}
-
+/// The organisation with the keys in its file.
 pub(crate) fn read_identity(config: &Config) -> Outcome<Identity> {
     let (Some(org), Some(short)) = (&config.node.organisation, &config.node.short) else {
         return Err(Failure::usage("the configuration does not say whose node it is"));
     };
-    let bytes = read_secret(&config.node.keys_file)?;
-    let seeds: Seeds = serde_json::from_slice(&bytes)
-        .map_err(|error| Failure::usage(format!("`{}` does not hold the seeds of a node's keys: {error}", config.node.keys_file.display())))?;
-    identity(org, short, &seeds)
+    KeyFile::read(&config.node.keys_file)?.identity(org, short)
 }
 
 /// Reads a file of secrets, if nobody else can.

@@ -12,6 +12,7 @@ mod consent;
 mod emergency;
 mod inbox;
 mod init;
+mod keys;
 mod ledger;
 mod login;
 mod parcels;
@@ -148,6 +149,9 @@ enum Command {
     /// Cards: how organisations come to know each other
     #[command(subcommand)]
     Card(card::Card),
+    /// This organisation's own keys, and how they change
+    #[command(subcommand)]
+    Keys(keys::Keys),
     /// Agreements: who cooperates, and on what terms
     #[command(subcommand)]
     Agreement(agreement::Agreement),
@@ -234,6 +238,7 @@ fn dispatch(context: &Context, command: Command) -> Outcome {
         Command::Restore(verb) => backup::restore(context, &verb),
         Command::Recovery(recovery::Recovery::Begin) => recovery::begin(context),
         Command::Ledger(ledger::Ledger::Verify(verb)) => ledger::verify(context, &verb),
+        Command::Keys(keys::Keys::Prepare) => keys::prepare(context),
         other => crate::assemble::block_on(speak(context, other)),
     }
 }
@@ -246,6 +251,7 @@ async fn speak(context: &Context, command: Command) -> Outcome {
         Command::User(verb) => user::run(context, verb).await,
         Command::Token(verb) => token::run(context, verb).await,
         Command::Card(verb) => card::run(context, verb).await,
+        Command::Keys(verb) => keys::run(context, verb).await,
         Command::Agreement(verb) => agreement::run(context, verb).await,
         Command::Report(verb) => report::run(context, verb).await,
         Command::Inbox(verb) => inbox::run(context, verb).await,

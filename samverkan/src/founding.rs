@@ -27,6 +27,7 @@ use store::Sqlite;
 use crate::assemble::{self, OsEntropy};
 use crate::config::{self, Config};
 use crate::failure::{Failure, Outcome};
+use crate::keys;
 
 /// What a node is founded with. The card is as it will be signed, but for its keys.
 #[derive(Debug)]
@@ -112,7 +113,7 @@ fn furnish(folder: &Path, founding: &Founding) -> Outcome<Founded> {
     write_certificate(folder, &peer, &paths.peer.certificate_file, &paths.peer.key_file)?;
     write_certificate(folder, &web, &paths.web.certificate_file, &paths.web.key_file)?;
 
-    let me = assemble::identity(&founding.org, &founding.short, &seeds)?;
+    let me = keys::identity(&founding.org, &founding.short, &seeds)?;
     let pin = peer.read().and_then(|certificate| certificate.pin()).map_err(|error| unmade(&error))?;
     let card = card(founding, &me, pin)?;
     let fingerprint = me.keys.public().fingerprint();
@@ -137,6 +138,7 @@ fn card(founding: &Founding, me: &Identity, tls_key: Digest) -> Outcome<Verified
         tls_key,
         serial: 1,
         issued: founding.now,
+        succession: None,
     };
     verify::state(&card, &me.keys).map_err(|error| {
         let why = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
@@ -181,7 +183,7 @@ fn write_certificate(folder: &Path, made: &NewCertificate, certificate: &Path, k
 }
 
 /// Writes a new file that only its owner may read, durably.
-fn write(folder: &Path, name: &Path, bytes: &[u8]) -> Outcome {
+pub(crate) fn write(folder: &Path, name: &Path, bytes: &[u8]) -> Outcome {
     let path = folder.join(name);
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);

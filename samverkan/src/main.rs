@@ -17,6 +17,7 @@ mod export;
 mod failure;
 mod founding;
 mod keyed;
+mod keys;
 mod medium;
 mod moving;
 mod opening;

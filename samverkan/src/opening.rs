@@ -58,9 +58,14 @@ fn start_on<S: Store + 'static>(
     let org = me.org().clone();
     let mut node = Node::open(store, me, Box::new(OsEntropy), house).map_err(unreadable)?;
     node.follow_house_rules(Box::new(|text| house_rules(text).unwrap_or_else(|why| Arc::new(Unreadable(why)))));
-    if node.state().directory.card(&org).is_none() {
+    let Some(own) = node.state().directory.card(&org).map(Arc::clone) else {
         return Err(Failure::usage(format!("the store holds no card of {org}, whose node this is to be"))
             .remedy("Check `node.organisation`, `store.file` and `store.database` in the configuration."));
+    };
+    let signs = node.identity().keys.public().fingerprint();
+    if !std::iter::once(&own.keys).chain(&own.former).any(|keys| keys.fingerprint() == signs) {
+        return Err(Failure::usage("the keys that this node would sign with are on no card of its own: no peer would believe them")
+            .remedy("Check `node.keys-file`; docs/operations/rotate-keys.md says in which order keys change."));
     }
     let limits = handle::Limits { waiting: assemble::size(config.limits.waiting), group: assemble::size(config.limits.group), ..handle::Limits::default() };
     let (handle, writer) = handle::start(node, readers, Arc::new(assemble::now), limits).map_err(|error| assemble::unstartable(&error))?;

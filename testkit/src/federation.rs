@@ -84,10 +84,11 @@ impl Organisation {
             tls_key: Digest::of(org.as_str().as_bytes()),
             serial: 1,
             issued: beginning(),
+            succession: None,
         };
         let card = verify::state(&card, &keys).expect("a card of one's own verifies").signed().to_bytes();
         let fingerprint = keys.public().fingerprint();
-        let identity = Arc::new(Identity { short: id(short), keys, opening, vault: Vault::new(&seeds.storage) });
+        let identity = Arc::new(Identity { short: id(short), keys, opening, next: None, further: Vec::new(), vault: Vault::new(&seeds.storage) });
         Self { identity, card, fingerprint }
     }
 }

@@ -383,7 +383,7 @@ fn a_card_with_another_address_goes_to_every_peer_and_one_with_more_takes_a_pers
     let mut world = World::new(3, Joining::All);
     let (sapo, pet, pst) = (world.sapo.clone(), world.pet.clone(), world.pst.clone());
     let now = world.federation.now;
-    let renew = |address: &str| Command::RenewCard { addresses: vec![address.to_owned()], contact: None };
+    let renew = |address: &str| Command::RenewCard { addresses: Some(vec![address.to_owned()]), contact: None, new_keys: false };
     assert!(act(world.federation.node(&sapo), "ada", None, renew("no address"), now).is_err());
     act(world.federation.node(&sapo), "ada", None, renew("old.sapo.example:7443"), now).unwrap();
     act(world.federation.node(&sapo), "ada", None, renew("new.sapo.example:7443"), now).unwrap();

@@ -36,8 +36,8 @@ pub(super) async fn import(mut desk: Desk, (Query(compared), Cose(bytes)): (Quer
 }
 
 pub(crate) async fn renew(mut desk: Desk, Json(renewal): Json<CardRenewal>) -> Result<Made<OrganisationView>, Problem> {
-    let CardRenewal { addresses, contact } = renewal;
-    desk.execute(Command::RenewCard { addresses, contact }).await?;
+    let CardRenewal { addresses, contact, new_keys } = renewal;
+    desk.execute(Command::RenewCard { addresses, contact, new_keys }).await?;
     let (directory, me) = (desk.directory(), desk.identity().org());
     let pinned = directory.card(me).ok_or_else(|| Problem::internal("this node's own card is not in the directory"))?;
     Ok(Made(OrganisationView::of(pinned, me, &directory)))

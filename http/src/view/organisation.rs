@@ -64,11 +64,15 @@ impl OrganisationView {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CardRenewal {
-    /// Where its peer listener is reached, `host:port`; none where nobody calls it.
-    pub addresses: Vec<String>,
+    /// Where its peer listener is reached, `host:port`; none where nobody calls it, and as before when absent.
+    #[serde(default)]
+    pub addresses: Option<Vec<String>>,
     /// Contact point, available at all hours; as before when absent.
     #[serde(default)]
     pub contact: Option<String>,
+    /// Whether it has the keys that `samverkan keys prepare` made.
+    #[serde(default, rename = "new-keys")]
+    pub new_keys: bool,
 }
 
 /// The organisations known here.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use format::agreement::Text;
 use format::card::{self, Card, Revocation};
+use format::keys::{PublicKeys, SigningKeys};
 use format::parcel::ItemKind;
 use format::verify::{self, KeyDirectory as _, Verified};
 use format::{Digest, OrgId, Signed, Timestamp};
@@ -137,15 +138,23 @@ impl<S: Store> Node<S> {
         self.store.statements_about(StatementKind::Revocation, &about_org(org))?.into_iter().map(read).collect()
     }
 
-    /// Makes this organisation's next card, with the same keys, and puts it in line for everyone whose card is held.
-    pub(crate) fn renew_card(&self, addresses: Vec<String>, contact: Option<String>, now: Timestamp) -> Result<(Outcome, Plan), Refusal> {
+    /// Makes this organisation's next card, and puts it in line for everyone whose card is held.
+    pub(crate) fn renew_card(
+        &self,
+        addresses: Option<Vec<String>>,
+        contact: Option<String>,
+        new_keys: bool,
+        now: Timestamp,
+    ) -> Result<(Outcome, Plan), Refusal> {
         let own = self.state.directory.card(self.me.org());
         let own = own.ok_or_else(|| Refusal::NotFound { what: "card", name: self.me.org().to_string() })?;
+        let addresses = addresses.unwrap_or_else(|| own.card.addresses.clone());
         let contact = contact.unwrap_or_else(|| own.card.contact.clone());
         let card = Card { addresses, contact, serial: own.card.serial + 1, issued: now, ..own.card.clone() };
-        let card = verify::state(&card, &self.me.keys).map_err(|e| invalid("card", report(&e)))?;
+        let (card, keys) = self.with_its_keys(card, &own.keys, new_keys)?;
+        let card = verify::state(&card, keys).map_err(|e| invalid("card", report(&e)))?;
         let mut plan = Plan::default();
-        plan.event(Event::CardImported { org: card.org.clone(), serial: card.serial, fingerprint: own.keys.fingerprint() });
+        plan.event(Event::CardImported { org: card.org.clone(), serial: card.serial, fingerprint: keys.public().fingerprint() });
         plan.change(Change::Statement(card_row(&card, now)));
         for other in self.state.directory.cards().map(|pinned| &pinned.card.org).filter(|org| *org != self.me.org() && self.room(org)) {
             plan.change(Change::Queue(other.clone(), Outgoing::Statement(ItemKind::Card, card.digest())));
@@ -153,8 +162,32 @@ impl<S: Store> Node<S> {
         Ok((Outcome::Done, plan))
     }
 
-    /// Takes in a peer's own next card, signed with the keys that people have compared. Only where it is reached, by whom it is
-    /// answered and what it is called may be other: keys and whatever rules look at take a person.
+    /// This organisation's next card with its keys, and what signs it: the keys on the card before, or those that follow.
+    fn with_its_keys(&self, card: Card, held: &PublicKeys, new_keys: bool) -> Result<(Card, &SigningKeys), Refusal> {
+        let signs = |keys: &&SigningKeys| keys.public().fingerprint() == held.fingerprint();
+        let next = self.me.next.as_ref();
+        if !new_keys {
+            // Between the card with new keys and the day on which they sign, the next ones are on the card already.
+            let keys = std::iter::once(&self.me.keys).chain(next).find(signs);
+            let keys = keys.ok_or_else(|| wrong_state("nycklarna på kortet finns inte på den här noden", "this node does not have the keys on its card"))?;
+            return Ok((card, keys));
+        }
+        let next = next.ok_or_else(|| {
+            wrong_state(
+                "inga nya nycklar är förberedda: kör `samverkan keys prepare` och starta om noden",
+                "no new keys are prepared: run `samverkan keys prepare`, and start the node again",
+            )
+        })?;
+        if signs(&next) {
+            return Err(wrong_state("kortet har de nya nycklarna redan", "the card has the new keys already"));
+        }
+        let card = card.with_keys(next.public(), &self.me.keys).map_err(|e| invalid("keys", report(&e)))?;
+        Ok((card, next))
+    }
+
+    /// Takes in a peer's own next card, signed with the keys that people have compared, or with those that follow them by
+    /// their own word. Only keys, where it is reached, by whom it is answered and what it is called may be other: whatever
+    /// rules look at takes a person.
     pub(crate) fn learn_card(&self, card: &Verified<Card>, from: &OrgId, plan: &mut Plan, now: Timestamp) -> Result<(), BTreeSet<String>> {
         let refuse = |code: &str| Err([code.to_owned()].into());
         let Some(known) = self.state.directory.card(&card.org).filter(|_| card.org == *from && card.org != *self.me.org()) else {
@@ -166,11 +199,22 @@ impl<S: Store> Node<S> {
         if known.card.serial >= card.serial {
             return refuse("card-outdated");
         }
-        let Card { addresses, contact, name, serial, issued, .. } = card.value().clone();
-        if *card.value() != (Card { addresses, contact, name, serial, issued, ..known.card.clone() }) {
+        let Card { addresses, contact, name, serial, issued, keys, succession, .. } = card.value().clone();
+        let mut expected = Card { addresses, contact, name, serial, issued, ..known.card.clone() };
+        let mut fingerprint = known.keys.fingerprint();
+        if keys != known.card.keys {
+            // WHY: it was signed with keys that are held, and those could sign a card of any keys.
+            let Ok((_, next)) = card::introduce(&card.signed().to_bytes()) else { return refuse("card-differs") };
+            if !card.succeeds(&known.keys) {
+                return refuse("card-differs");
+            }
+            fingerprint = next.fingerprint();
+            expected = Card { keys, succession, ..expected };
+        }
+        if *card.value() != expected {
             return refuse("card-differs");
         }
-        plan.event(Event::CardImported { org: card.org.clone(), serial: card.serial, fingerprint: known.keys.fingerprint() });
+        plan.event(Event::CardImported { org: card.org.clone(), serial: card.serial, fingerprint });
         plan.change(Change::Statement(card_row(card, now)));
         Ok(())
     }

@@ -5,8 +5,6 @@
 
 use std::collections::BTreeSet;
 
-use format::checkpoint;
-use format::keys::PublicKeys;
 use format::parcel::ParcelHeader;
 use format::receipt::{Deferral, ItemResult, Receipt, Why};
 use format::verify::{KeyDirectory, Reject, Verified, verify};
@@ -17,7 +15,7 @@ use super::receive::{Answer, read_continued, receipt_key};
 use crate::act::release::header_of;
 use crate::command::Refusal;
 use crate::entry::Event;
-use crate::node::{Node, Plan, ledger_name};
+use crate::node::{Node, Plan};
 use crate::planted::{Bug, planted};
 use crate::ports::{Next, Store};
 use crate::rows::{Change, HoldingRow, HoldingState, Outgoing, ParcelRow, PeerRow, StatementKind, StatementRow, Suspicion};
@@ -133,7 +131,7 @@ impl<S: Store> Node<S> {
         let (Some(confirmed), Some(parcel)) = (confirmed, parcel) else {
             return Ok(Plan::default());
         };
-        let made: Option<Verified<ParcelHeader>> = verify(&parcel.header, &(self.me.org(), self.me.keys.public())).ok();
+        let made: Option<Verified<ParcelHeader>> = verify(&parcel.header, self.state.directory.as_ref()).ok();
         let forgot = made.is_some_and(|header| confirmed.at < header.created);
         Ok(if forgot { stop(state, Suspicion::RolledBack) } else { Plan::default() })
     }
@@ -163,14 +161,14 @@ impl<S: Store> Node<S> {
         if !fits && !planted(Bug::ReceiptUnmatched) {
             return Ok(stop(state, Suspicion::Fork));
         }
-        let Some(keys) = self.state.directory.keys(&state.org) else {
+        if self.state.directory.keys(&state.org).is_none() {
             return Ok(Plan::default());
-        };
-        if !cosigns(&parcel, &receipt.cosignature, &state.org, keys) {
+        }
+        if !cosigns(&parcel, &receipt.cosignature, &state.org, &self.state.directory) {
             return Ok(stop(state, Suspicion::Fork));
         }
         let before = state.receipt_checkpoint.as_ref();
-        let Some(checkpoint) = read_continued(&state.org, keys.ed25519_raw(), &receipt.checkpoint, before, receipt.seen, &receipt.consistency) else {
+        let Some(checkpoint) = read_continued(&self.state.directory, &state.org, &receipt.checkpoint, before, receipt.seen, &receipt.consistency) else {
             return Ok(stop(state, Suspicion::SplitLedger));
         };
         let mut plan = Plan::default();
@@ -262,12 +260,9 @@ impl<S: Store> Node<S> {
 }
 
 /// Whether a line by `peer` confirms the checkpoint that this parcel showed.
-fn cosigns(parcel: &ParcelRow, line: &str, peer: &OrgId, keys: &PublicKeys) -> bool {
+fn cosigns(parcel: &ParcelRow, line: &str, peer: &OrgId, directory: &Directory) -> bool {
     let header = Signed::parse(&parcel.header).ok().and_then(|signed| serde_json::from_slice::<ParcelHeader>(signed.payload()).ok());
-    header.is_some_and(|header| {
-        let note = format!("{}{line}", header.checkpoint);
-        checkpoint::verify_cosignature(note.as_bytes(), &ledger_name(peer), keys.ed25519_raw()).is_ok()
-    })
+    header.is_some_and(|header| directory.read_cosigned(peer, &format!("{}{line}", header.checkpoint)).is_some())
 }
 
 fn stop(mut state: PeerRow, why: Suspicion) -> Plan {

@@ -28,7 +28,7 @@ pub const MAX_ANSWERS: u64 = 1024;
 /// # Errors
 /// See [`InboundFault`]. Nothing was changed anywhere.
 pub fn open_carried(me: &Identity, directory: &Directory, envelope: &[u8]) -> Result<Inbound, InboundFault> {
-    read(me, directory, &me.opening.open(me.org(), envelope)?)
+    read(me, directory, &me.open(envelope)?)
 }
 
 /// Closes this node's answer to `peer`'s parcel of number `sequence`, so that it can be carried. Padded.
@@ -135,7 +135,7 @@ impl Acknowledgement {
     /// # Errors
     /// It does not open, does not verify, or is not for this node.
     pub fn open(me: &Identity, directory: &Directory, envelope: &[u8]) -> Result<Self, AnswerFault> {
-        let plain = me.opening.open_answer(me.org(), envelope)?;
+        let plain = me.open_answer(envelope)?;
         let (kind, message) = parse(&plain).ok_or(Reject::Encoding("the answer does not parse"))?;
         if kind == RECEIPT {
             let receipt: Verified<Receipt> = verify(message, directory)?;

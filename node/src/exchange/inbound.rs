@@ -8,14 +8,14 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use format::agreement::{Agreement, Withdrawal};
-use format::card::{Card, Revocation};
+use format::card::{self, Card, Revocation};
 use format::merkle::Hash;
 use format::parcel::{self, Evidence, Item, ItemRef, ParcelHeader};
 use format::receipt::{Notice, State};
 use format::record::{ConsentAct, ConsentContent, Content, Header, Kind, Salted};
 use format::seal::SealFault;
-use format::verify::{Reject, Verified, Verifier};
-use format::{OrgId, RecordId, RecordNumber, Timestamp, attachment, stix};
+use format::verify::{KeyDirectory as _, Reject, Verified, Verifier};
+use format::{OrgId, RecordId, RecordNumber, Signed, Timestamp, attachment, stix};
 use policy::release::{Emergency, Grant};
 
 use crate::act::release::header_of;
@@ -212,7 +212,7 @@ pub(super) struct InboundRecord {
 /// # Errors
 /// See [`InboundFault`]. Nothing was changed anywhere.
 pub fn open(me: &Identity, directory: &Directory, carrier: &OrgId, envelope: &[u8]) -> Result<Inbound, InboundFault> {
-    let inbound = read(me, directory, &me.opening.open(me.org(), envelope)?)?;
+    let inbound = read(me, directory, &me.open(envelope)?)?;
     if inbound.from() != carrier {
         return Err(InboundFault::Carrier { carrier: carrier.clone(), signer: inbound.from().clone() });
     }
@@ -254,7 +254,7 @@ fn verify_item(named: &ItemRef, bytes: &[u8], verifier: &mut Verifier<'_, Direct
         }
         Item::Agreement(signed) => InboundItem::Agreement(Box::new(verifier.verify_parsed(*signed)?)),
         Item::Withdrawal(signed) => InboundItem::Withdrawal(Box::new(verifier.verify_parsed(*signed)?)),
-        Item::Card(signed) => InboundItem::Card(Box::new(verifier.verify_parsed(*signed)?)),
+        Item::Card(signed) => InboundItem::Card(Box::new(verify_card(*signed, verifier)?)),
         Item::Revocation(signed) => InboundItem::Revocation(Box::new(verifier.verify_parsed(*signed)?)),
         Item::Notice(signed) => InboundItem::Notice(Box::new(verifier.verify_parsed(*signed)?)),
         Item::Returned { signed, content } => {
@@ -264,6 +264,15 @@ fn verify_item(named: &ItemRef, bytes: &[u8], verifier: &mut Verifier<'_, Direct
             }
             InboundItem::Returned(Box::new(header), content)
         }
+    })
+}
+
+/// A card that its organisation signed with the keys that are held, or with those that follow them by their own word.
+fn verify_card(signed: Signed, verifier: &mut Verifier<'_, Directory>) -> Result<Verified<Card>, Reject> {
+    let bytes = signed.to_bytes();
+    verifier.verify_parsed(signed).or_else(|fault| {
+        let followed = card::introduce(&bytes).ok().filter(|(card, _)| verifier.directory().keys(&card.org).is_some_and(|held| card.succeeds(held)));
+        followed.map(|(card, _)| card).ok_or(fault)
     })
 }
 

@@ -12,7 +12,7 @@ use format::merkle;
 use format::parcel::ItemRef;
 use format::receipt::{ItemResult, Outcome, Receipt, State};
 use format::record::Kind;
-use format::verify::{self, KeyDirectory, Verified};
+use format::verify::{self, Verified};
 use format::{Digest, OrgId, RecordId, Signed, Timestamp};
 use minicbor::{Decoder, Encoder};
 use policy::admission::{self, Admission};
@@ -23,11 +23,12 @@ use super::notice::keep_notice;
 use crate::act::release::header_of;
 use crate::command::Refusal;
 use crate::entry::{Actor, Event};
-use crate::node::{Node, Plan, ledger_name};
+use crate::node::{Node, Plan};
 use crate::objects::seal_piece;
 use crate::planted::{Bug, planted};
 use crate::ports::{Next, Store, StoreResult};
 use crate::rows::{Change, Condition, PeerRow, RecordRow, SeenCheckpoint, Stage, StatementKind, StatementRow, Suspicion};
+use crate::state::Directory;
 use crate::vault::Part;
 
 /// What a node answers to a parcel.
@@ -216,9 +217,8 @@ impl<S: Store> Node<S> {
 
     /// The sender's checkpoint, if it continues the one before.
     fn continued(&self, state: &PeerRow, inbound: &Inbound) -> Option<SeenCheckpoint> {
-        let keys = self.state.directory.keys(&state.org)?;
         let header = &inbound.header;
-        read_continued(&state.org, keys.ed25519_raw(), &header.checkpoint, state.checkpoint.as_ref(), header.seen, &header.consistency)
+        read_continued(&self.state.directory, &state.org, &header.checkpoint, state.checkpoint.as_ref(), header.seen, &header.consistency)
     }
 
     fn cosign(&self, theirs: &SeenCheckpoint, now: Timestamp) -> Result<String, Refusal> {
@@ -410,9 +410,15 @@ impl<S: Store> Node<S> {
 }
 
 /// Reads a peer's checkpoint and checks that its ledger continues the one seen before.
-pub(crate) fn read_continued(org: &OrgId, key: &[u8; 32], note: &str, before: Option<&SeenCheckpoint>, seen: u64, proof: &[Digest]) -> Option<SeenCheckpoint> {
-    let name = ledger_name(org);
-    let now = checkpoint::parse_and_verify(note.as_bytes(), &name, key).ok().filter(|c| c.origin() == name)?;
+pub(crate) fn read_continued(
+    directory: &Directory,
+    org: &OrgId,
+    note: &str,
+    before: Option<&SeenCheckpoint>,
+    seen: u64,
+    proof: &[Digest],
+) -> Option<SeenCheckpoint> {
+    let now = directory.read_note(org, note)?;
     if let Some(before) = before {
         if seen != before.size || now.size() < before.size {
             return None;

@@ -1,15 +1,14 @@
 //! Accepting: a person at a peer has called the restored organisation, and lets exchange go on in its new era.
 
-use format::checkpoint;
 use format::receipt::State;
 use format::recovery::{Inquiry, Recovery};
-use format::verify::{self, KeyDirectory, Verified};
+use format::verify::{self, Verified};
 use format::{Digest, OrgId, RecordId, Timestamp};
 
 use crate::act::directory::{invalid, wrong_state};
 use crate::command::{Outcome, Refusal};
 use crate::entry::Event;
-use crate::node::{Node, Plan, ledger_name};
+use crate::node::{Node, Plan};
 use crate::ports::Store;
 use crate::rows::{Change, PeerRow, SeenCheckpoint, StatementKind};
 
@@ -37,10 +36,8 @@ impl<S: Store> Node<S> {
     /// Exchange with a peer goes on in its new era, and what it lost goes back to it.
     pub(super) fn enter_era(&self, state: PeerRow, recovery: &Verified<Recovery>, inquiry: &Verified<Inquiry>, now: Timestamp) -> Result<Plan, Refusal> {
         let peer = state.org.clone();
-        let (name, keys) = (ledger_name(&peer), self.directory().keys(&peer).cloned());
-        let restored = keys.map(|keys| checkpoint::parse_and_verify(recovery.checkpoint.as_bytes(), &name, keys.ed25519_raw()));
-        let restored =
-            restored.transpose().map_err(|e| invalid("checkpoint", e))?.ok_or_else(|| Refusal::NotFound { what: "organisation", name: peer.to_string() })?;
+        let restored = self.directory().read_note(&peer, &recovery.checkpoint);
+        let restored = restored.ok_or_else(|| invalid("checkpoint", format!("it does not hold under the keys of {peer}")))?;
         let restored = SeenCheckpoint { size: restored.size(), root: restored.root(), note: recovery.checkpoint.clone() };
         let seen = [&state.checkpoint, &state.receipt_checkpoint].into_iter().flatten().map(|seen| seen.size).max().unwrap_or(0);
         let mut plan = Plan::default();

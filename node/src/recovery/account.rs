@@ -3,7 +3,7 @@
 //! Whoever asks with a new era has lost something, or holds somebody's keys and an old backup. Either way exchange stops
 //! until a person has looked. Numbers are given; nothing is given back.
 
-use format::checkpoint::{self, Checkpoint};
+use format::checkpoint::Checkpoint;
 use format::merkle::Frontier;
 use format::parcel::ParcelHeader;
 use format::receipt::Receipt;
@@ -83,29 +83,25 @@ impl<S: Store> Node<S> {
 
     /// Whether the restored ledger continues what this node has seen of it and signed for, as far as the asker remembers.
     fn is_tied(&self, state: &PeerRow, inquiry: &Inquiry) -> Result<bool, Refusal> {
-        let Some(theirs) = self.state.directory.keys(&state.org) else { return Ok(false) };
         let name = ledger_name(&state.org);
-        let Ok(restored) = checkpoint::parse_and_verify(inquiry.checkpoint.as_bytes(), &name, theirs.ed25519_raw()) else { return Ok(false) };
+        let Some(restored) = self.state.directory.read_note(&state.org, &inquiry.checkpoint) else { return Ok(false) };
         let cosigned = inquiry.cosigned.as_ref().map(|note| {
-            let mine = checkpoint::verify_cosignature(note.as_bytes(), &self.me.ledger_name(), self.me.keys.public().ed25519_raw());
-            mine.is_ok_and(|(seen, _)| seen.origin() == name && continues(&seen, &restored, &inquiry.cosigned_consistency))
+            let mine = self.state.directory.read_cosigned(self.me.org(), note);
+            mine.is_some_and(|seen| seen.origin() == name && continues(&seen, &restored, &inquiry.cosigned_consistency))
         });
         // A receipt that never came here ties nothing, and neither does one of an era that the asker has forgotten with the
         // rest: then the other tie must do.
         let receipted = inquiry.received == 0
             || inquiry.received > state.acknowledged
             || (state.era.is_some() && (inquiry.cosigned.is_some() || inquiry.acknowledged == 0))
-            || self
-                .shown_by(state, inquiry.received, &name, theirs.ed25519_raw())?
-                .iter()
-                .any(|seen| continues(seen, &restored, &inquiry.receipted_consistency));
+            || self.shown_by(state, inquiry.received)?.iter().any(|seen| continues(seen, &restored, &inquiry.receipted_consistency));
         // What it remembers no parcel of cannot be tied to anything; that, too, is for a person to see.
         let cosigned = cosigned.unwrap_or(inquiry.acknowledged == 0 || state.era.is_some());
-        Ok(restored.origin() == name && cosigned && receipted && inquiry.acknowledged <= state.received)
+        Ok(cosigned && receipted && inquiry.acknowledged <= state.received)
     }
 
     /// The peer's ledger as it was in its receipt for a parcel, and where an earlier recovery that was accepted began.
-    fn shown_by(&self, state: &PeerRow, sequence: u64, name: &str, key: &[u8; 32]) -> StoreResult<Vec<Checkpoint>> {
+    fn shown_by(&self, state: &PeerRow, sequence: u64) -> StoreResult<Vec<Checkpoint>> {
         let kept = self.store.statement(StatementKind::ReceiptIn, &receipt_key(&state.org, sequence))?;
         let receipt = kept.and_then(|row| serde_json::from_slice::<Receipt>(Signed::parse(&row.bytes).ok()?.payload()).ok());
         let mut notes: Vec<String> = receipt.map(|receipt| receipt.checkpoint).into_iter().collect();
@@ -114,7 +110,7 @@ impl<S: Store> Node<S> {
             notes.extend(recovery.filter(|recovery| Some(recovery.era) <= state.era).map(|recovery| recovery.checkpoint));
         }
         // They were verified when they were taken in; one that does not hold ties nothing.
-        Ok(notes.iter().filter_map(|note| checkpoint::parse_and_verify(note.as_bytes(), name, key).ok()).collect())
+        Ok(notes.iter().filter_map(|note| self.state.directory.read_note(&state.org, note)).collect())
     }
 
     fn state_account(&self, asked: &Asked, now: Timestamp) -> Result<Account, Refusal> {

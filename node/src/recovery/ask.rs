@@ -1,12 +1,11 @@
 //! Asking: a restored node asks a peer what it last saw, and goes on from there once the peer has accepted.
 
-use format::checkpoint::{self, Checkpoint};
-use format::keys::PublicKeys;
+use format::checkpoint::Checkpoint;
 use format::merkle::{self, Frontier};
 use format::parcel::ParcelHeader;
 use format::receipt::Receipt;
 use format::recovery::{Account, Ask, Inquiry};
-use format::verify::{self, KeyDirectory};
+use format::verify;
 use format::{Digest, OrgId, Signed, Timestamp};
 
 use super::{Accounted, Asking, account_key};
@@ -72,9 +71,8 @@ impl<S: Store> Node<S> {
         let root = Frontier::load(size, &LedgerTree(&self.store))?.root();
         let text = Checkpoint::new(self.me.ledger_name(), size, root).map_err(|e| corrupt(e.to_string()))?.to_note();
         let note = format!("{text}\n{}", receipt.cosignature);
-        let key = self.state.directory.keys(&state.org).map(PublicKeys::ed25519_raw);
         // Where an earlier recovery began, the last receipt is for an older ledger than the one that goes on.
-        let holds = key.is_some_and(|key| checkpoint::verify_cosignature(note.as_bytes(), &ledger_name(&state.org), key).is_ok());
+        let holds = self.state.directory.read_cosigned(&state.org, &note).is_some();
         if holds { Ok((Some(note), self.consistency(size, recovery.size)?)) } else { Ok((None, Vec::new())) }
     }
 
@@ -147,11 +145,11 @@ impl<S: Store> Node<S> {
 
     /// The peer's ledger as in its last parcel and receipt, if it continues what is remembered here.
     fn continued_by(&self, state: &PeerRow, accounted: &Accounted) -> Option<(Option<SeenCheckpoint>, Option<SeenCheckpoint>)> {
-        let (name, key) = (ledger_name(&state.org), self.state.directory.keys(&state.org)?.ed25519_raw());
+        let name = ledger_name(&state.org);
         let account = accounted.account.value();
         let read = |note: &Option<String>, before: &Option<SeenCheckpoint>, seen: u64, proof: &[Digest]| {
             let Some(note) = note else { return Some(None) };
-            let stated = checkpoint::parse_and_verify(note.as_bytes(), &name, key).ok().filter(|stated| stated.origin() == name)?;
+            let stated = self.state.directory.read_note(&state.org, note)?;
             let one = match before {
                 Some(before) => {
                     let before = Checkpoint::new(name.clone(), before.size, before.root).ok().filter(|before| before.size() == seen)?;
@@ -173,8 +171,7 @@ impl<S: Store> Node<S> {
 
     /// The largest ledger of this node's own that a peer saw, by this node's own signature.
     fn largest_seen(&self, account: &Account) -> Option<Checkpoint> {
-        let name = self.me.ledger_name();
-        let own = |note: &String| checkpoint::parse_and_verify(note.as_bytes(), &name, self.me.keys.public().ed25519_raw()).ok();
+        let own = |note: &String| self.state.directory.read_note(self.me.org(), note);
         [&account.seen_in_parcel, &account.seen_in_receipt].into_iter().flatten().filter_map(own).max_by_key(Checkpoint::size)
     }
 

@@ -47,14 +47,18 @@ pub(super) enum Card {
         #[arg(long, value_name = "HEX")]
         fingerprint: Option<String>,
     },
-    /// Make this organisation's next card, with the same keys, and send it to every peer
+    /// Make this organisation's next card and send it to every peer; what is not given stays as it is
+    #[command(group = clap::ArgGroup::new("change").required(true).multiple(true))]
     Renew {
         /// Where other organisations reach this node from now on; may be given several times
-        #[arg(long = "address", value_name = "HOST:PORT", required = true)]
+        #[arg(long = "address", value_name = "HOST:PORT", group = "change")]
         addresses: Vec<String>,
         /// Another contact point, available at all hours
-        #[arg(long, value_name = "TEXT")]
+        #[arg(long, value_name = "TEXT", group = "change")]
         contact: Option<String>,
+        /// With the keys that `samverkan keys prepare` made
+        #[arg(long, group = "change")]
+        new_keys: bool,
     },
     /// Believe another organisation's card no longer: nothing new of theirs is taken in, and nothing goes to them
     Distrust {
@@ -103,8 +107,10 @@ pub(super) async fn run(context: &Context, verb: Card) -> Outcome {
             context.printer.answer(&answer, || line(&format!("The card of {org} is held here now.")));
             Ok(())
         }
-        Card::Renew { addresses, contact } => {
-            let answer = client.post(&["cards"]).json(&json!({ "addresses": addresses, "contact": contact })).send().await?;
+        Card::Renew { addresses, contact, new_keys } => {
+            let addresses = Some(addresses).filter(|addresses| !addresses.is_empty());
+            let renewal = json!({ "addresses": addresses, "contact": contact, "new-keys": new_keys });
+            let answer = client.post(&["cards"]).json(&renewal).send().await?;
             let told = || line(&format!("Card {} of {} goes to every peer: {}.", answer.text("/serial"), answer.text("/id"), answer.joined("/addresses")));
             context.printer.answer(&answer, told);
             Ok(())
@@ -156,7 +162,7 @@ async fn revoke(context: &Context, client: &Client, reason: &str, yes: bool) -> 
 }
 
 /// The fingerprint of the card that is believed of an organisation; empty where none is.
-async fn held(client: &Client, org: &OrgId) -> Outcome<String> {
+pub(super) async fn held(client: &Client, org: &OrgId) -> Outcome<String> {
     let known = client.get(&["organisations"]).send().await?;
     Ok(known
         .items("/organisations")

@@ -22,6 +22,7 @@ fn organisation(org: &str, seed: u8) -> (SigningKeys, Signer) {
         tls_key: Digest::of(b""),
         serial: 1,
         issued: Timestamp::from_ms(0),
+        succession: None,
     };
     let public = keys.public().clone();
     (keys, Signer { card, keys: public })

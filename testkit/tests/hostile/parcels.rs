@@ -429,6 +429,21 @@ fn revocations() -> Vec<Behaviour> {
             let item = Item::Card(Box::new(scene.mal.stated(&other))).to_bytes();
             scene.mal.parcel(&[item])
         }),
+        sends("a card with keys that nothing vouches for", End::Item("card-differs"), |scene| {
+            let held = std::sync::Arc::clone(scene.federation.node(&scene.victim).state().directory.card(scene.mal.org()).unwrap());
+            let keys = scene.federation.node(&scene.honest).identity().keys.public().texts().clone();
+            let other = Card { serial: 9, keys, ..held.card.clone() };
+            let item = Item::Card(Box::new(scene.mal.stated(&other))).to_bytes();
+            scene.mal.parcel(&[item])
+        }),
+        sends("a card with new keys that vouch for themselves", End::Item("bad-signature"), |scene| {
+            let held = std::sync::Arc::clone(scene.federation.node(&scene.victim).state().directory.card(scene.mal.org()).unwrap());
+            let seeds = |byte| format::keys::Seeds::generate(|bytes| *bytes = [byte; 32]);
+            let [new, other] = [1, 2].map(|byte| format::keys::SigningKeys::new(scene.mal.org().clone(), &seeds(byte)).unwrap());
+            let card = Card { serial: 9, ..held.card.clone() }.with_keys(new.public(), &other).unwrap();
+            let item = Item::Card(Box::new(format::verify::state(&card, &new).unwrap().signed().clone())).to_bytes();
+            scene.mal.parcel(&[item])
+        }),
         sends("a revoked key that goes on sending", End::Refused("card-revoked"), |scene| {
             let envelope = revocation(scene, |_| {});
             assert_eq!(scene.hand(&envelope), (End::Nothing, Some(Vec::new())), "its own revocation is taken in");
