@@ -91,6 +91,8 @@ pub struct Succession {
     pub from: Digest,
     /// Fingerprint of the keys that follow.
     pub to: Digest,
+    /// When it was said.
+    pub at: Timestamp,
 }
 
 impl Statement for Succession {
@@ -112,7 +114,7 @@ impl Card {
     /// # Errors
     /// The keys did not sign, or are the same.
     pub fn with_keys(self, next: &PublicKeys, signer: &SigningKeys) -> Result<Self, Reject> {
-        let succession = Succession { org: self.org.clone(), from: signer.public().fingerprint(), to: next.fingerprint() };
+        let succession = Succession { org: self.org.clone(), from: signer.public().fingerprint(), to: next.fingerprint(), at: self.issued };
         let bytes = state(&succession, signer)?.signed().to_bytes();
         Ok(Self { keys: next.texts().clone(), succession: Some(STANDARD.encode(bytes)), ..self })
     }

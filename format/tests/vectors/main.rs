@@ -37,7 +37,7 @@ fn every_vector_is_accepted_or_refused_as_its_index_says() {
             results.entry(folder.to_owned()).or_default().insert(case.result.clone());
         }
     }
-    for folder in ["card", "revocation", "agreement", "withdrawal", "record", "parcel", "receipt", "notice", "inquiry", "account", "recovery"] {
+    for folder in ["card", "revocation", "succession", "agreement", "withdrawal", "record", "parcel", "receipt", "notice", "inquiry", "account", "recovery"] {
         for result in ["accept", "too-large", "bad-encoding", "unknown-organisation", "bad-signature", "bad-json"] {
             assert!(results[folder].contains(result), "{folder} has no vector for {result}");
         }
@@ -62,9 +62,10 @@ fn the_files_are_what_the_generator_writes() {
 }
 
 /// An accepted vector of each sort: folder and name.
-const SOUND: [(&str, &str); 20] = [
+const SOUND: [(&str, &str); 21] = [
     ("card", "se-sapo"),
     ("revocation", "plain"),
+    ("succession", "plain"),
     ("agreement", "plain"),
     ("withdrawal", "plain"),
     ("record", "plain"),

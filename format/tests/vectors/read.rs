@@ -8,7 +8,7 @@ use std::path::Path;
 
 use samverkan_format::agreement::{Agreement, Withdrawal};
 use samverkan_format::attachment::{AttachmentRef, verify_piece};
-use samverkan_format::card::{Revocation, introduce};
+use samverkan_format::card::{Revocation, Succession, introduce};
 use samverkan_format::grading::Grading;
 use samverkan_format::json::{self, Budget, Object};
 use samverkan_format::keys::PublicKeys;
@@ -92,12 +92,15 @@ pub(crate) fn message(known: &Known, folder: &str, case: &Case, bytes: &[u8]) ->
         ("card", _) => {
             let (card, keys) = introduce(bytes).map_err(|reject| reject.code().to_owned())?;
             told(case, card.signer(), card.digest());
+            let follows = known.cards.get(card.signer()).is_some_and(|held| card.succeeds(held));
+            assert_eq!(follows, case.name == "succession", "{}", case.name);
             if let Some(fingerprint) = &case.fingerprint {
                 assert_eq!(keys.fingerprint().to_string(), *fingerprint);
             }
             Ok(format!("{:?} {}", card.value(), keys.fingerprint()))
         }
         ("revocation", _) => statement::<Revocation>(known, case, bytes),
+        ("succession", _) => statement::<Succession>(known, case, bytes),
         ("agreement", _) => statement::<Agreement>(known, case, bytes),
         ("withdrawal", _) => statement::<Withdrawal>(known, case, bytes),
         ("record", _) => {

@@ -29,8 +29,13 @@ pub(crate) struct Org {
 }
 
 impl Org {
-    fn new((id, short, country, kind): (&'static str, &'static str, &'static str, &'static str)) -> Self {
-        let seed = |which: &str| *Digest::of(format!("samverkan vectors {id} {which}").as_bytes()).as_bytes();
+    fn new(named: (&'static str, &'static str, &'static str, &'static str)) -> Self {
+        Self::with_keys(named, "")
+    }
+
+    /// The organisation with keys that it had at another time.
+    fn with_keys((id, short, country, kind): (&'static str, &'static str, &'static str, &'static str), time: &str) -> Self {
+        let seed = |which: &str| *Digest::of(format!("samverkan vectors {id} {time}{which}").as_bytes()).as_bytes();
         let seeds = ["ed25519", "ml-dsa-65", "x-wing"].map(seed);
         let [ed25519, ml_dsa_65, x_wing] = seeds;
         let all = Seeds { ed25519, ml_dsa_65, x_wing, storage: [0; 32] };
@@ -54,12 +59,15 @@ pub(crate) struct Cast {
     pub(crate) sapo: Org,
     /// Whose card nobody holds.
     pub(crate) pet: Org,
+    /// The third with the keys that follow its own.
+    pub(crate) later: Org,
 }
 
 impl Cast {
     pub(crate) fn gather() -> Self {
         let [supo, pst, sapo, pet] = CAST.map(Org::new);
-        Self { supo, pst, sapo, pet }
+        let later = Org::with_keys(CAST[2], "later ");
+        Self { supo, pst, sapo, pet, later }
     }
 
     pub(crate) fn all(&self) -> [&Org; 4] {

@@ -30,9 +30,10 @@ use pen::Pen;
 pub(crate) use shelf::Shelf;
 
 /// The folders of vectors.
-pub(crate) const FOLDERS: [&str; 15] = [
+pub(crate) const FOLDERS: [&str; 16] = [
     "card",
     "revocation",
+    "succession",
     "agreement",
     "withdrawal",
     "record",
@@ -102,6 +103,7 @@ pub(crate) fn all(old: &Old) -> (BTreeMap<String, Vec<u8>>, usize) {
     let shelves = [
         statements::cards(&cast, &pen),
         statements::revocations(&cast, &pen),
+        statements::successions(&cast, &pen),
         statements::agreements(&cast, &pen),
         statements::withdrawals(&cast, &pen),
         record::records(&cast, &pen),

@@ -1,5 +1,7 @@
 //! Vectors of the statements that stand alone: cards, agreements, withdrawals, receipts and notices.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use samverkan_format::Digest;
 
 use super::cast::{Cast, Org};
@@ -13,6 +15,22 @@ const KIB: usize = 1024;
 pub(super) fn subject<'a>(cast: &'a Cast, pen: &'a Pen, (org, other): (&'a Org, &'a Org), context: &'static str, payload: &'a str) -> Subject<'a> {
     let budget = if context == "samverkan/card/v1" { 64 * KIB } else { 256 * KIB };
     Subject { pen, org, other, stranger: &cast.pet, context, payload, budget }
+}
+
+/// Cards with the keys that follow, in the word of those before, and in their own.
+fn later_cards(shelf: &mut Shelf, cast: &Cast, pen: &Pen) {
+    let (word, to) = (texts::succession(cast), cast.later.expanded.public().fingerprint());
+    let mut put = |name: &str, signer: &Org, why: &str| {
+        let said = STANDARD.encode(pen.sign(signer, "samverkan/succession/v1", word.as_bytes()).encoded());
+        let card = edit(&texts::card(&cast.later), r#""serial":1"#, r#""serial":2"#);
+        let card = format!(r#"{},"succession":"{said}"}}"#, card.trim_end_matches('}'));
+        let case = shelf.put(name, "accept", &pen.sign(&cast.later, "samverkan/card/v1", card.as_bytes()).encoded(), why);
+        case.signer = Some(cast.later.id.to_owned());
+        case.digest = Some(Digest::of(card.as_bytes()).to_string());
+        case.fingerprint = Some(to.to_string());
+    };
+    put("succession", &cast.sapo, "A card with new keys, which follow those of `se-sapo` by their own word: nobody compares anything.");
+    put("succession-by-itself", &cast.later, "A card whose new keys say themselves that they follow: it takes a person.");
 }
 
 pub(crate) fn cards(cast: &Cast, pen: &Pen) -> Shelf {
@@ -40,6 +58,7 @@ pub(crate) fn cards(cast: &Cast, pen: &Pen) -> Shelf {
     accepted(&mut shelf, "addresses-eight", &subject, &addresses(8), "As many addresses as a card may have.");
     shelf.put("addresses-nine", "malformed", &subject.sign(addresses(9).as_bytes()).encoded(), "One address more than a card may have.");
     accepted(&mut shelf, "second-card", &subject, &edit(&text, r#""serial":1"#, r#""serial":2"#), "A later card of the same organisation.");
+    later_cards(&mut shelf, cast, pen);
     let address = r#""node.sapo.example:7443""#;
     let keys = cast.sapo.expanded.public().texts();
     let shorter = |key: &str| format!("\"{}\"", key.chars().skip(4).collect::<String>());
@@ -200,6 +219,20 @@ pub(crate) fn revocations(cast: &Cast, pen: &Pen) -> Shelf {
             ("time-not-a-day", "2026-12-01", "2026-02-29", "There is no such day."),
         ],
     );
+    shelf
+}
+
+pub(crate) fn successions(cast: &Cast, pen: &Pen) -> Shelf {
+    let mut shelf = Shelf::new("succession", "cose");
+    let text = texts::succession(cast);
+    let subject = subject(cast, pen, (&cast.sapo, &cast.pst), "samverkan/succession/v1", &text);
+    core(&mut shelf, &subject);
+    let itself = pen.sign(&cast.later, subject.context, text.as_bytes()).encoded();
+    shelf.put("by-the-new-keys", "bad-signature", &itself, "The keys that follow cannot say so themselves.");
+    let from = cast.sapo.expanded.public().fingerprint().to_string();
+    let to = cast.later.expanded.public().fingerprint().to_string();
+    edited(&mut shelf, &subject, "malformed", &[("to-itself", &to, &from, "Keys do not follow themselves.")]);
+    edited(&mut shelf, &subject, "bad-json", &[("fingerprint-short", r#""to":""#, r#""to":"0"#, "A fingerprint has 64 digits.")]);
     shelf
 }
 

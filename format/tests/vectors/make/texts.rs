@@ -68,6 +68,12 @@ pub(crate) fn revocation(cast: &Cast) -> String {
     format!(r#"{{"by":"no-pst","org":"no-pst","fingerprint":"{fingerprint}","reason":"keys.json was stolen","at":"2026-12-01T08:00:00.000Z"}}"#)
 }
 
+/// The word of the keys of se-sapo on those that follow.
+pub(crate) fn succession(cast: &Cast) -> String {
+    let [from, to] = [&cast.sapo, &cast.later].map(|org| org.expanded.public().fingerprint());
+    format!(r#"{{"org":"se-sapo","from":"{from}","to":"{to}","at":"2026-12-01T08:00:00.000Z"}}"#)
+}
+
 pub(crate) const WITHDRAWAL: &str = r#"{"org":"no-pst","agreement":"sapo-pst","at":"2026-12-01T08:00:00.000Z"}"#;
 
 /// The header of a report from se-sapo to no-pst.
