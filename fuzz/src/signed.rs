@@ -2,7 +2,7 @@
 
 use format::Signed;
 use format::agreement::{Agreement, Withdrawal};
-use format::card::{Card, Revocation};
+use format::card::{Card, Revocation, Succession};
 use format::parcel::ParcelHeader;
 use format::receipt::{Notice, Receipt};
 use format::record::Header;
@@ -19,6 +19,7 @@ pub fn run(bytes: &[u8]) {
         holds::<Header>(bytes),
         holds::<Card>(bytes),
         holds::<Revocation>(bytes),
+        holds::<Succession>(bytes),
         holds::<Agreement>(bytes),
         holds::<Withdrawal>(bytes),
         holds::<ParcelHeader>(bytes),

@@ -321,3 +321,23 @@ fn layout_1_is_brought_forward_with_every_signature() {
     }
     assert_eq!(scratch.ask("SELECT count(*), (SELECT number FROM samverkan.layout) FROM samverkan.signature"), "2|3");
 }
+
+#[test]
+fn inside_tls_the_server_must_have_the_right_name_by_the_right_authority() {
+    let Some(scratch) = servers::scratch("tls") else { return };
+    let store = Postgres::open(&scratch.inside_tls("localhost", "authority")).unwrap();
+    let inside = "SELECT count(*) > 0 AND bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)
+                  WHERE application_name = 'samverkan' AND datname = current_database()";
+    assert_eq!(scratch.ask(inside), "t");
+    drop(store);
+    for (host, authority, why) in [("localhost", "other-authority", "UnknownIssuer"), ("127.0.0.1", "authority", "not valid for name")] {
+        let refused = Postgres::open(&scratch.inside_tls(host, authority)).unwrap_err();
+        let mut told = refused.to_string();
+        let mut cause: &dyn std::error::Error = &refused;
+        while let Some(deeper) = cause.source() {
+            told = format!("{told}: {deeper}");
+            cause = deeper;
+        }
+        assert!(told.contains(why), "{host}, {authority}: {told}");
+    }
+}

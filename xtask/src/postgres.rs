@@ -2,11 +2,13 @@
 //! for temporary files, which the user as whom they run can enter wherever the checkout lies.
 //!
 //! `cargo xtask postgres -- COMMAND` starts both, runs the command with their addresses in its environment, and stops
-//! them. Nothing listens on a network; everybody comes by a socket in the same folder. A server that dies is started
+//! them. Nothing listens on a network: everybody comes by a socket in the same folder, or inside TLS on this machine's own
+//! address, with a certificate for `localhost` by an authority made for this run. A server that dies is started
 //! again, as a service manager would, so that a test may kill it; only in a fail-over the primary stays dead, and the
 //! standby takes its place. Nothing of an installed PostgreSQL is touched but its programs.
 
 use std::fs;
+use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -29,6 +31,11 @@ const USER: &str = "postgres";
 const PRIMARY_VARIABLE: &str = "SAMVERKAN_TEST_POSTGRES";
 const STANDBY_VARIABLE: &str = "SAMVERKAN_TEST_POSTGRES_STANDBY";
 
+/// Tells tests where the primary is reached inside TLS, and the files of its authority and of another.
+const TLS_VARIABLE: &str = "SAMVERKAN_TEST_POSTGRES_TLS";
+const AUTHORITY_VARIABLE: &str = "SAMVERKAN_TEST_POSTGRES_AUTHORITY";
+const OTHER_VARIABLE: &str = "SAMVERKAN_TEST_POSTGRES_OTHER_AUTHORITY";
+
 /// How long a server may take to answer: it is asked so often, with so long between.
 const TRIES: u32 = 600;
 const BETWEEN: Duration = Duration::from_millis(50);
@@ -49,14 +56,13 @@ pub(crate) fn run(args: &Postgres) -> Result<()> {
     run_to_end(servers.tell(&mut command))
 }
 
-/// Ports of the two servers, which are part of their sockets' names. Either may be the primary after a fail-over.
-const PORTS: [u16; 2] = [5432, 5433];
-
 /// A primary, and its standby where there is one, for as long as this lives.
 pub(crate) struct Servers {
     folder: PathBuf,
     programs: PathBuf,
     owner: Owner,
+    /// The port for a second server. A port is part of a socket's name too; either may be the primary's after a fail-over.
+    second: u16,
     standby: Option<Server>,
     primary: Server,
 }
@@ -71,18 +77,19 @@ impl Servers {
         }
         fs::create_dir_all(&folder)?;
         let owner = Owner::choose(&folder)?;
-        let [first, second] = PORTS;
+        let [first, second] = free_ports()?;
         let data = folder.join(first.to_string());
         eprintln!("$ a PostgreSQL of our own in {}", folder.display());
         quiet(
             owner.run(&programs.join("initdb")).args(["--username=samverkan", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "-D"]).arg(&data),
         )?;
         settle(&data, &folder, first)?;
+        certify(&folder, &data)?;
         let primary = Server::start(&owner, &programs, data, first)?;
         ready(&folder, first, "SELECT 1")?;
-        let mut servers = Self { folder, programs, owner, standby: None, primary };
+        let mut servers = Self { folder, programs, owner, second, standby: None, primary };
         if standby {
-            servers.standby = Some(servers.follow(second)?);
+            servers.standby = Some(servers.follow(servers.second)?);
         }
         Ok(servers)
     }
@@ -90,6 +97,8 @@ impl Servers {
     /// Puts the servers' addresses into a command's environment.
     pub(crate) fn tell<'c>(&self, command: &'c mut Command) -> &'c mut Command {
         command.env(PRIMARY_VARIABLE, address(&self.folder, self.primary.port));
+        command.env(TLS_VARIABLE, format!("postgres://samverkan@localhost:{}/postgres", self.primary.port));
+        command.env(AUTHORITY_VARIABLE, self.folder.join(AUTHORITY)).env(OTHER_VARIABLE, self.folder.join(OTHER));
         if let Some(standby) = &self.standby {
             command.env(STANDBY_VARIABLE, address(&self.folder, standby.port));
         }
@@ -134,6 +143,43 @@ impl Servers {
         ready(folder, ahead, "SELECT 1 / count(*) FROM pg_stat_replication WHERE sync_state = 'sync'")?;
         Ok(server)
     }
+}
+
+/// Files of the authorities, in the servers' folder.
+const AUTHORITY: &str = "authority.pem";
+const OTHER: &str = "other-authority.pem";
+
+/// Makes an authority, with its certificate for the server under the names that PostgreSQL looks for, and another authority.
+fn certify(folder: &Path, data: &Path) -> Result<()> {
+    let authority = |name: &str| -> Result<(rcgen::CertificateParams, rcgen::KeyPair, String)> {
+        let mut params = rcgen::CertificateParams::new(Vec::new())?;
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        params.distinguished_name.push(rcgen::DnType::CommonName, name);
+        let key = rcgen::KeyPair::generate()?;
+        let pem = params.self_signed(&key)?.pem();
+        Ok((params, key, pem))
+    };
+    let (params, key, pem) = authority("an authority for tests")?;
+    fs::write(folder.join(AUTHORITY), pem)?;
+    fs::write(folder.join(OTHER), authority("another authority for tests")?.2)?;
+    let server = rcgen::KeyPair::generate()?;
+    let named = rcgen::CertificateParams::new(vec!["localhost".to_owned()])?;
+    let certificate = named.signed_by(&server, &rcgen::Issuer::from_params(&params, &key))?;
+    let owner = fs::metadata(data)?;
+    for (name, text) in [("server.crt", certificate.pem()), ("server.key", server.serialize_pem())] {
+        let path = data.join(name);
+        fs::write(&path, text)?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
+        chown(&path, Some(owner.uid()), Some(owner.gid()))?;
+    }
+    Ok(())
+}
+
+/// Two ports that nothing listens on.
+fn free_ports() -> Result<[u16; 2]> {
+    let held = [(); 2].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|held| Ok((held.local_addr()?.port(), held))));
+    let [first, second] = held;
+    Ok([first.context("there is no free port")?.0, second.context("there is no free port")?.0])
 }
 
 fn address(folder: &Path, port: u16) -> String {
@@ -191,7 +237,7 @@ fn settle(data: &Path, sockets: &Path, port: u16) -> Result<()> {
     let path = data.join("postgresql.conf");
     let before = fs::read_to_string(&path)?;
     let ours = format!(
-        "\nlisten_addresses = ''\nunix_socket_directories = '{}'\nport = {port}\nmax_connections = 60\nshared_buffers = 256MB\n\
+        "\nlisten_addresses = '127.0.0.1'\nssl = on\nunix_socket_directories = '{}'\nport = {port}\nmax_connections = 60\nshared_buffers = 256MB\n\
          max_wal_size = 2GB\nwal_keep_size = 2GB\nwal_retrieve_retry_interval = 200ms\nlogging_collector = off\nlog_line_prefix = '%m [%p] '\n",
         sockets.display()
     );

@@ -12,10 +12,12 @@ use crate::print::{groups, line};
 
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
-In this order, with the node started again after the first and the last:
+Examples:
   samverkan keys prepare --data sapo                    make new keys; they sign nothing yet
   samverkan card renew --new-keys --data sapo --as ada  tell every peer, in the word of the old keys
   samverkan keys switch --data sapo --as lena           once every peer has the card
+
+In this order, and the node is started again after the first and after the last.
 
 Was a key stolen? Then do not change it: `samverkan card revoke`.")]
 pub(super) enum Keys {
