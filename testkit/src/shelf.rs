@@ -9,7 +9,7 @@ use std::time::Duration;
 use format::Timestamp;
 use node::exchange::{self, Dispatch, Inbound};
 use node::objects::{self, Fetched, ObjectFault, Placed};
-use node::ports::{Entropy, Objects, PlaceAway, Store, StoreError};
+use node::ports::{Entropy, Objects, PlaceAway, Reader, Store, StoreError};
 use node::rows::ObjectName;
 use node::{Command, Node, Outcome, Refusal};
 
@@ -160,14 +160,14 @@ pub fn fetch(outcome: Outcome, objects: &dyn Objects) -> Result<Outcome, ObjectF
 ///
 /// # Errors
 /// The place is out of reach, or the store failed.
-pub fn sweep<S: Store>(node: &Node<S>, objects: &dyn Objects) -> Result<usize, Refusal> {
+pub fn sweep(reader: &dyn Reader, objects: &dyn Objects) -> Result<usize, Refusal> {
     let mut removed = 0;
-    if !objects::may_remove(node.store())? {
+    if !objects::may_remove(reader)? {
         return Ok(removed);
     }
     for first in 0..=u8::MAX {
         let old = objects::old(objects, first).map_err(ObjectFault::Away)?;
-        let in_use = node.store().objects_in_use(&old)?;
+        let in_use = reader.objects_in_use(&old)?;
         for name in old.iter().filter(|name| !in_use.contains(name)) {
             objects.remove(name).map_err(ObjectFault::Away)?;
             removed += 1;

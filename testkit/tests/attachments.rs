@@ -219,7 +219,7 @@ fn only_objects_that_nothing_needs_and_that_are_old_are_removed() {
     assert_eq!(world.ours.names().len(), 3);
     let sweep = |world: &mut World| {
         let shelf = world.ours.clone();
-        shelf::sweep(world.node(), &shelf).unwrap()
+        shelf::sweep(world.node().store(), &shelf).unwrap()
     };
     assert_eq!(sweep(&mut world), 0, "it may still be kept");
     world.set(2, false);
@@ -233,7 +233,7 @@ fn only_objects_that_nothing_needs_and_that_are_old_are_removed() {
     world.carry_all();
     let theirs = world.theirs.clone();
     let pet = world.pet.clone();
-    assert_eq!(shelf::sweep(world.federation.node(&pet), &theirs).unwrap(), 2, "the recalled attachment is gone there");
+    assert_eq!(shelf::sweep(world.federation.node(&pet).store(), &theirs).unwrap(), 2, "the recalled attachment is gone there");
     assert_eq!(theirs.names(), BTreeSet::new());
 }
 
@@ -249,7 +249,7 @@ fn a_restored_node_removes_nothing_before_a_peer_has_accepted_it() {
     let node = world.node();
     node.mark_restored(now).unwrap();
     node.commit().unwrap();
-    assert_eq!(shelf::sweep(node, &shelf).unwrap(), 0);
+    assert_eq!(shelf::sweep(node.store(), &shelf).unwrap(), 0);
     assert_eq!(shelf.names().len(), 3);
 }
 

@@ -12,12 +12,12 @@ use crate::postgres::Servers;
 use crate::shell::{line, output, run as run_to_end, shown};
 
 /// What can be measured, and the words that ask the benchmark program for it.
-const NAMES: &[&str] = &["exchange", "growth", "postgres", "hold", "federation", "mesh", "ledger"];
+const NAMES: &[&str] = &["exchange", "growth", "postgres", "hold", "federation", "mesh", "ledger", "hostile"];
 
 /// Which measurement, and how it is printed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct BenchArgs {
-    /// Name of the measurement: exchange, growth, postgres, or hold, which is federation, mesh, ledger and postgres
+    /// Name of the measurement: exchange, growth, postgres, or hold, which is federation, mesh, ledger, hostile and postgres
     name: String,
     /// Print one JSON object a line instead of a table
     #[arg(long)]

@@ -34,14 +34,15 @@ pub(crate) async fn hold(figures: &mut Figures, quick: bool) -> Outcome {
     } else {
         mesh(figures, 30, 10_000).await?
     }
+    crate::hostile::hostile(figures, quick).await?;
     if crate::pair::server().is_some() { measure::postgres(figures, quick).await } else { Ok(()) }
 }
 
 /// A node of a federation, and who works there.
-struct Place {
+pub(crate) struct Place {
     node: Node,
     author: Member,
-    officer: Member,
+    pub(crate) officer: Member,
 }
 
 /// One release to everybody, and recalls from everybody.
@@ -168,7 +169,7 @@ pub(crate) async fn ledger(figures: &mut Figures, entries: u64) -> Outcome {
 }
 
 impl Place {
-    async fn open(node: Node) -> Outcome<Self> {
+    pub(crate) async fn open(node: Node) -> Outcome<Self> {
         let (author, officer) = (node.add("anna", &["analyst"]).await?, node.add("rolf", &["release-officer"]).await?);
         Ok(Self { node, author, officer })
     }
@@ -177,7 +178,7 @@ impl Place {
         (self.author.clone(), self.officer.clone())
     }
 
-    async fn approved(&self, title: &str, audience: &[&str]) -> Outcome<String> {
+    pub(crate) async fn approved(&self, title: &str, audience: &[&str]) -> Outcome<String> {
         approved(&self.author, &self.officer, title, audience).await
     }
 
@@ -266,7 +267,7 @@ async fn connected(place: &Place, others: usize) -> Outcome {
 }
 
 /// Founds nodes, of which nobody knows another.
-async fn found(folder: &Path, count: usize) -> Outcome<Vec<Node>> {
+pub(crate) async fn found(folder: &Path, count: usize) -> Outcome<Vec<Node>> {
     eprintln!("founding {count} nodes");
     let addresses = FreeAddresses::take(2 * count)?.release();
     let mut founding = JoinSet::new();
@@ -307,11 +308,11 @@ async fn found_behind_gates(folder: &Path, count: usize) -> Outcome<(Vec<Node>, 
     Ok((nodes, gates))
 }
 
-fn folders(nodes: &[Node]) -> Vec<PathBuf> {
+pub(crate) fn folders(nodes: &[Node]) -> Vec<PathBuf> {
     nodes.iter().map(|node| node.data.clone()).collect()
 }
 
-async fn start(nodes: Vec<Node>) -> Outcome<Vec<Node>> {
+pub(crate) async fn start(nodes: Vec<Node>) -> Outcome<Vec<Node>> {
     let mut starting = JoinSet::new();
     let mut started = Vec::new();
     for mut node in nodes {
@@ -328,7 +329,7 @@ async fn start(nodes: Vec<Node>) -> Outcome<Vec<Node>> {
 }
 
 /// An agreement of all of them.
-fn agreement(nodes: &[Node]) -> Outcome<format::agreement::Agreement> {
+pub(crate) fn agreement(nodes: &[Node]) -> Outcome<format::agreement::Agreement> {
     let parties: Vec<Value> = nodes.iter().map(|node| json!({ "org": node.org, "role": "member", "from": "2020-01-01T00:00:00.000Z" })).collect();
     Ok(serde_json::from_value(json!({
         "id": AGREEMENT, "version": 1, "title": { "sv": "bench", "en": "bench" }, "form": "convention", "parties": parties,

@@ -8,6 +8,7 @@
 mod fill;
 mod gate;
 mod hold;
+mod hostile;
 mod limit;
 mod measure;
 #[path = "../../tests/pair/mod.rs"]
@@ -31,11 +32,12 @@ fn main() -> ExitCode {
                 "growth" => measure::growth(&mut figures, quick).await,
                 "postgres" => measure::postgres(&mut figures, quick).await,
                 "hold" => hold::hold(&mut figures, quick).await,
+                "hostile" => hostile::hostile(&mut figures, quick).await,
                 "federation" => hold::federation(&mut figures, if quick { 20 } else { 196 }, if quick { 2 } else { 5 }).await,
                 "mesh" if quick => hold::mesh(&mut figures, 6, 500).await,
                 "mesh" => hold::mesh(&mut figures, 30, 10_000).await,
                 "ledger" => hold::ledger(&mut figures, if quick { 50_000 } else { 1_000_000 }).await,
-                other => Err(format!("there is no benchmark `{other}`: exchange, growth, postgres, hold (federation, mesh, ledger)").into()),
+                other => Err(format!("there is no benchmark `{other}`: exchange, growth, postgres, hold (federation, mesh, ledger, hostile)").into()),
             }
         })
     });

@@ -247,7 +247,7 @@ async fn latency(pair: &Pair, ids: &[String]) -> Outcome<Vec<f64>> {
     Ok(latencies)
 }
 
-async fn until_receipt(officer: &Member, id: &str, due: Instant) -> Outcome<f64> {
+pub(crate) async fn until_receipt(officer: &Member, id: &str, due: Instant) -> Outcome<f64> {
     officer.ask(&format!("/records/{id}/release")).await?;
     loop {
         let holders = officer.get(&format!("/records/{id}/holders")).await?;
