@@ -46,6 +46,9 @@ use trouble::{ClockWatch, Troubles};
 use turnstile::Turnstile;
 use writer::{Job, Reply, Writer};
 
+/// How long before its end a certificate is a trouble, in milliseconds: a week.
+const EXPIRES_WITHIN_MS: i64 = 7 * 24 * 3_600_000;
+
 /// The clock, given by whoever runs the node.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
@@ -96,6 +99,8 @@ pub(crate) struct Shared {
     /// What keeps the node from its work.
     troubles: Troubles,
     clock_watch: OnceLock<ClockWatch>,
+    /// Until when the certificate towards members is valid.
+    certificate: OnceLock<Timestamp>,
     /// Where attachments are kept outside the store, if they are.
     place: OnceLock<Place>,
     /// Other processes may write to the same store.
@@ -122,6 +127,13 @@ impl Shared {
     pub(crate) fn bell(&self, peer: &OrgId) -> Arc<Bell> {
         let mut bells = self.bells.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(bells.entry(peer.clone()).or_default())
+    }
+
+    /// Notes whether the certificate towards members is to be replaced.
+    fn look_at_certificate(&self) {
+        let Some(until) = self.certificate.get() else { return };
+        let left = until.as_ms().saturating_sub(self.time().as_ms());
+        self.troubles.note(Trouble::CertificateExpires, (left < EXPIRES_WITHIN_MS).then(|| format!("it is valid until {until}")));
     }
 
     /// Calls every courier: something may leave that could not before.
@@ -179,6 +191,7 @@ pub fn start<S: Store + 'static>(
         house: RwLock::new(Arc::clone(node.house_rules())),
         troubles: Troubles::default(),
         clock_watch: OnceLock::new(),
+        certificate: OnceLock::new(),
         place: OnceLock::new(),
         has_fellows: AtomicBool::new(false),
         leases: watch::Sender::new(None),
@@ -253,10 +266,17 @@ impl Handle {
         self.ask(|reply| Job::CatchUp { reply: Some(reply) }).await
     }
 
+    /// Has it told in time that the certificate towards members expires.
+    pub fn watch_certificate(&self, until: Timestamp) {
+        self.0.shared.certificate.get_or_init(|| until);
+        self.0.shared.look_at_certificate();
+    }
+
     /// What keeps the node from its work. A trouble that was there is looked at once more, by trying whether it is over.
     pub async fn troubles(&self) -> Vec<Trouble> {
         let troubles = &self.0.shared.troubles;
         self.0.shared.time();
+        self.0.shared.look_at_certificate();
         let before = troubles.all();
         if before.is_empty() || troubles.is_stuck() {
             return before;

@@ -11,7 +11,7 @@ use std::fmt;
 use std::sync::{Arc, PoisonError};
 
 use format::verify::KeyDirectory as _;
-use format::{Digest, OrgId};
+use format::{Digest, OrgId, Timestamp};
 use node::node::Published;
 use node::state::Directory;
 use rcgen::{CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ED25519};
@@ -25,6 +25,7 @@ use rustls::server::ParsedCertificate;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::version::TLS13;
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName as CaName, Error, ServerConfig, SignatureScheme};
+use x509_cert::der::Decode as _;
 
 /// The one application protocol between nodes.
 const HTTP_2: &[u8] = b"h2";
@@ -47,6 +48,9 @@ pub enum TlsError {
     /// The text holds no certificate or key.
     #[error("the PEM text holds no certificate or no private key")]
     Pem(#[from] rustls::pki_types::pem::Error),
+    /// The certificate does not read as one.
+    #[error("the certificate does not read as X.509: {0}")]
+    Malformed(#[from] x509_cert::der::Error),
 }
 
 /// A certificate with its private key.
@@ -92,6 +96,16 @@ impl KeyedCertificate {
     /// The certificate cannot be read.
     pub fn pin(&self) -> Result<Digest, TlsError> {
         Ok(spki_sha256(self.certificate())?)
+    }
+
+    /// The last moment at which it is valid, by its own word (RFC 5280 section 4.1.2.5).
+    ///
+    /// # Errors
+    /// The certificate cannot be read.
+    pub fn not_after(&self) -> Result<Timestamp, TlsError> {
+        let certificate = x509_cert::Certificate::from_der(self.certificate())?;
+        let since = certificate.tbs_certificate.validity.not_after.to_unix_duration();
+        Ok(Timestamp::from_ms(i64::try_from(since.as_millis()).unwrap_or(i64::MAX)))
     }
 }
 

@@ -12,14 +12,16 @@ use rustls::crypto::aws_lc_rs::{default_provider, kx_group};
 use rustls::crypto::{CryptoProvider, SupportedKxGroup};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject};
 use rustls::{ClientConfig, DigitallySignedStruct, NamedGroup, ProtocolVersion, SignatureScheme, SupportedProtocolVersion, version};
+use samverkan_http::handle::Trouble;
 use samverkan_http::listener::{Limits, TlsListener};
 use samverkan_http::tls::{self, KeyedCertificate, NewCertificate};
+use testkit::federation::beginning;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use peers::{Party, Running, found, run};
+use peers::{Party, Running, found, pair, run};
 
 /// Takes any certificate: what a careless or hostile client does.
 #[derive(Debug)]
@@ -246,4 +248,20 @@ async fn the_slow_and_the_silent_keep_nobody_out() {
     drop(mine);
     tokio::time::sleep(Duration::from_millis(900)).await;
     assert!(connect(friend(), scene.node.address).await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_towards_members_is_told_of_a_week_before_it_expires() {
+    let (a, _b) = pair().await;
+    let made = tls::generate_web_certificate(&["localhost".to_owned()]).unwrap().read().unwrap();
+    let far = made.not_after().unwrap();
+    assert!(far > beginning().plus_days(365 * 1000), "one of our own lasts: {far}");
+    a.handle.watch_certificate(beginning().plus_days(9));
+    assert_eq!(a.handle.troubles().await, []);
+    a.pass_days(1);
+    assert_eq!(a.handle.troubles().await, [], "eight days are left");
+    a.pass_days(2);
+    assert_eq!(a.handle.troubles().await, [Trouble::CertificateExpires]);
+    a.pass_days(30);
+    assert_eq!(a.handle.troubles().await, [Trouble::CertificateExpires], "and goes on when it has expired");
 }

@@ -142,6 +142,7 @@ async fn run(data: &Path, config: &Config) -> Outcome {
     // WHY: a store waits for its disk or its server on the thread that asks.
     let Running { handle, writer, company } = tokio::task::block_in_place(|| opening::start(config, me))?;
 
+    handle.watch_certificate(web_certificate.not_after().map_err(|error| unstartable(&error))?);
     let peer_tls = tls::peer_server(&peer_certificate, &org, handle.published()).map_err(|error| unstartable(&error))?;
     let web_tls = tls::web_server(&web_certificate).map_err(|error| unstartable(&error))?;
     let peers = bind("peer.listen", config.peer.listen, peer_tls, listener::Limits::PEERS).await?;

@@ -33,6 +33,8 @@ pub enum Trouble {
     StoreSlow,
     /// The place where attachments are kept outside the store is out of reach.
     AttachmentsAway,
+    /// The certificate towards members has expired, or will within a week.
+    CertificateExpires,
     /// The clock has jumped while the node ran: nothing is decided.
     ClockJumped,
     /// The clock is before the last ledger entry: time stands still.
@@ -41,8 +43,16 @@ pub enum Trouble {
 
 impl Trouble {
     /// Every trouble, in order.
-    pub const ALL: [Self; 7] =
-        [Self::StoreAway, Self::StoreFull, Self::StoreFailing, Self::StoreSlow, Self::AttachmentsAway, Self::ClockJumped, Self::ClockBehind];
+    pub const ALL: [Self; 8] = [
+        Self::StoreAway,
+        Self::StoreFull,
+        Self::StoreFailing,
+        Self::StoreSlow,
+        Self::AttachmentsAway,
+        Self::CertificateExpires,
+        Self::ClockJumped,
+        Self::ClockBehind,
+    ];
 
     /// The stable word.
     #[must_use]
@@ -53,6 +63,7 @@ impl Trouble {
             Self::StoreFailing => "store-failing",
             Self::StoreSlow => "store-slow",
             Self::AttachmentsAway => "attachments-away",
+            Self::CertificateExpires => "certificate-expires",
             Self::ClockJumped => "clock-jumped",
             Self::ClockBehind => "clock-behind",
         }
@@ -79,6 +90,10 @@ impl Trouble {
             Self::AttachmentsAway => (
                 "Platsen för bilagor går inte att nå; allt utom bilagor fortsätter, och de skickas när den är tillbaka.",
                 "The place for attachments cannot be reached: everything but attachments goes on, and they are sent when it is back.",
+            ),
+            Self::CertificateExpires => (
+                "Certifikatet mot medlemmarna har gått ut, eller gör det inom en vecka. Lägg dit ett nytt, och starta om noden.",
+                "The certificate towards members has expired, or will within a week. Put a new one there, and start the node again.",
             ),
             Self::ClockJumped => (
                 "Klockan har hoppat; inget beslutas. Ställ den rätt, eller starta om noden om den är rätt nu.",
