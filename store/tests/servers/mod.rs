@@ -32,7 +32,7 @@ impl Scratch {
     /// The same database inside TLS at a host, and by which authority; "authority" or "other-authority".
     #[allow(dead_code, reason = "each of its users needs a part of it")]
     pub(crate) fn inside_tls(&self, host: &str, authority: &str) -> Database {
-        let told = |name: &str| std::env::var(format!("SAMVERKAN_TEST_POSTGRES_{name}")).unwrap();
+        let told = |name: &str| std::env::var_os(format!("SAMVERKAN_TEST_POSTGRES_{name}")).unwrap().into_string().unwrap();
         let address = told("TLS").replace("localhost", host);
         let file = std::fs::read(told(&authority.to_uppercase().replace('-', "_"))).unwrap();
         Database { address: format!("{}/{}", address.rsplit_once('/').unwrap().0, self.name), authorities: Some(file), ..Database::default() }
