@@ -295,6 +295,11 @@ impl Handle {
         Arc::clone(&self.0.shared.house.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Whether a parcel of `from` is taken in or in line already, as far as is known without asking the node.
+    pub(crate) fn has(&self, from: &OrgId, sequence: u64) -> bool {
+        self.0.shared.turnstile.has(from, sequence)
+    }
+
     /// Waits until every parcel of `from` before `sequence` is taken in or in line, at most for `patience`.
     pub(crate) async fn turn(&self, from: &OrgId, sequence: u64, patience: Duration) {
         let shared = &self.0.shared;

@@ -19,6 +19,11 @@ impl Turnstile {
         Self(Mutex::new(received.map(|(peer, sequence)| (peer, watch::Sender::new(sequence))).collect()))
     }
 
+    /// Whether `sequence` is taken in, or in line.
+    pub(super) fn has(&self, peer: &OrgId, sequence: u64) -> bool {
+        self.with(peer, |place| sequence <= *place.borrow())
+    }
+
     /// Whether `sequence` is not ahead of its turn.
     pub(super) fn is_open(&self, peer: &OrgId, sequence: u64) -> bool {
         self.with(peer, |place| sequence <= place.borrow().saturating_add(1))

@@ -28,7 +28,7 @@ pub const MAX_ANSWERS: u64 = 1024;
 /// # Errors
 /// See [`InboundFault`]. Nothing was changed anywhere.
 pub fn open_carried(me: &Identity, directory: &Directory, envelope: &[u8]) -> Result<Inbound, InboundFault> {
-    read(me, directory, &me.open(envelope)?)
+    read(me, directory, &me.open(envelope)?, |_| false)
 }
 
 /// Closes this node's answer to `peer`'s parcel of number `sequence`, so that it can be carried. Padded.

@@ -74,7 +74,8 @@ impl InboundFault {
 #[derive(Debug)]
 pub struct Inbound {
     pub(super) header: Verified<ParcelHeader>,
-    pub(super) items: Vec<InboundItem>,
+    /// None where it was taken for one that came before, so that nothing in it was read.
+    pub(super) items: Option<Vec<InboundItem>>,
 }
 
 impl Inbound {
@@ -93,13 +94,19 @@ impl Inbound {
     /// How many items its header names.
     #[must_use]
     pub fn items(&self) -> usize {
-        self.items.len()
+        self.header.items.len()
+    }
+
+    /// Whether it was taken for one that came before, so that nothing in it was read.
+    #[must_use]
+    pub const fn came_before(&self) -> bool {
+        self.items.is_none()
     }
 
     /// Whether there are pieces of attachments among them.
     #[must_use]
     pub fn has_pieces(&self) -> bool {
-        self.items.iter().any(|item| matches!(item, InboundItem::Piece(_)))
+        self.items.iter().flatten().any(|item| matches!(item, InboundItem::Piece(_)))
     }
 
     /// Finds the pieces of attachments that may be placed outside the store: those that fit a record that is here or in the
@@ -109,7 +116,7 @@ impl Inbound {
     /// The store cannot be read.
     pub fn find_pieces(&mut self, me: &Identity, reader: &dyn Reader) -> StoreResult<bool> {
         let (mut heads, mut unknown) = (BTreeMap::new(), false);
-        for item in &mut self.items {
+        for item in self.items.iter_mut().flatten() {
             match item {
                 InboundItem::Record(record) => {
                     let head = (record.header.value().clone(), record.content.salt);
@@ -135,7 +142,7 @@ impl Inbound {
     /// # Errors
     /// The place is out of reach.
     pub fn place_pieces(&mut self, objects: &dyn Objects, entropy: &mut dyn Entropy, now: Timestamp) -> Result<(), PlaceAway> {
-        for item in &mut self.items {
+        for item in self.items.iter_mut().flatten() {
             if let InboundItem::Piece(piece) = item
                 && piece.fits
             {
@@ -212,7 +219,22 @@ pub(super) struct InboundRecord {
 /// # Errors
 /// See [`InboundFault`]. Nothing was changed anywhere.
 pub fn open(me: &Identity, directory: &Directory, carrier: &OrgId, envelope: &[u8]) -> Result<Inbound, InboundFault> {
-    let inbound = read(me, directory, &me.open(envelope)?)?;
+    open_unless(me, directory, carrier, envelope, |_| false)
+}
+
+/// The same, but what is inside is verified only unless the parcel's number says that it came before. Whoever asks may be
+/// wrong: then the node asks for the parcel again.
+///
+/// # Errors
+/// See [`InboundFault`]. Nothing was changed anywhere.
+pub fn open_unless(
+    me: &Identity,
+    directory: &Directory,
+    carrier: &OrgId,
+    envelope: &[u8],
+    came_before: impl FnOnce(u64) -> bool,
+) -> Result<Inbound, InboundFault> {
+    let inbound = read(me, directory, &me.open(envelope)?, came_before)?;
     if inbound.from() != carrier {
         return Err(InboundFault::Carrier { carrier: carrier.clone(), signer: inbound.from().clone() });
     }
@@ -220,17 +242,20 @@ pub fn open(me: &Identity, directory: &Directory, carrier: &OrgId, envelope: &[u
 }
 
 /// Reads an opened envelope as a parcel to this node.
-pub(super) fn read(me: &Identity, directory: &Directory, plain: &[u8]) -> Result<Inbound, InboundFault> {
+pub(super) fn read(me: &Identity, directory: &Directory, plain: &[u8], came_before: impl FnOnce(u64) -> bool) -> Result<Inbound, InboundFault> {
     let parcel = parcel::read(plain, directory)?;
     if parcel.header.to != *me.org() {
         return Err(InboundFault::Addressee(parcel.header.to.clone()));
+    }
+    if came_before(parcel.header.sequence) {
+        return Ok(Inbound { items: None, header: parcel.header });
     }
     let mut verifier = Verifier::new(directory);
     let items = parcel.header.items.iter().zip(&parcel.items).map(|(named, bytes)| match bytes {
         Some(bytes) => read_item(named, bytes, &mut verifier),
         None => InboundItem::Withheld,
     });
-    Ok(Inbound { items: items.collect(), header: parcel.header.clone() })
+    Ok(Inbound { items: Some(items.collect()), header: parcel.header.clone() })
 }
 
 fn read_item(named: &ItemRef, bytes: &[u8], verifier: &mut Verifier<'_, Directory>) -> InboundItem {

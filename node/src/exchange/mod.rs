@@ -15,7 +15,7 @@ mod receive;
 pub use acknowledge::Acknowledgement;
 pub use carried::{AnswerFault, MAX_ANSWERS, answers, open_carried, seal_answer};
 pub use dispatch::{Dispatch, DispatchFault};
-pub use inbound::{Inbound, InboundFault, open};
+pub use inbound::{Inbound, InboundFault, open, open_unless};
 pub use pieces::objects_waiting;
 pub(crate) use pieces::{Leaves, leaf_of};
 pub use receive::Answer;

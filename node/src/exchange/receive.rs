@@ -123,15 +123,19 @@ impl<S: Store> Node<S> {
         let Some(checkpoint) = self.continued(&state, &inbound) else {
             return Ok(self.suspect(state, Suspicion::SplitLedger, &inbound, now));
         };
+        let Some(items) = inbound.items else {
+            // It was taken for one that came before, and did not: it is to come again.
+            return Ok((Answer::Expected(sequence), Plan::default()));
+        };
         let digest = inbound.header.digest();
         let named: Vec<ItemRef> = inbound.header.items.clone();
         let (theirs, seen) = (checkpoint, state.receipted_size);
         let actor = Actor::Organisation(from.clone());
         let mut outcomes = Vec::with_capacity(named.len());
-        let arriving: Vec<_> = inbound.items.iter().filter_map(InboundItem::record).collect();
+        let arriving: Vec<_> = items.iter().filter_map(InboundItem::record).collect();
         self.store.look_ahead(&Next::Arriving(&arriving))?;
         let taken = self.taken_before(&digest)?;
-        for (item, named) in inbound.items.into_iter().zip(named) {
+        for (item, named) in items.into_iter().zip(named) {
             if matches!(item, InboundItem::Withheld) && taken.contains(&named.digest) {
                 // It may be withheld now, and is here nevertheless.
                 outcomes.push(Outcome { item: named.digest, result: ItemResult::Accepted, reasons: BTreeSet::new() });
