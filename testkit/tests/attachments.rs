@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use format::agreement::Onward;
 use format::attachment::PIECE;
+use format::parcel::MAX_ITEMS;
+use format::record::MAX_ATTACHMENTS;
 use format::{OrgId, RecordId, RecordNumber, Timestamp};
 use node::exchange::{self, Acknowledgement};
 use node::inspection::{InspectionFault, inspect};
@@ -158,6 +160,38 @@ fn while_the_place_is_out_of_reach_everything_but_attachments_leaves() {
     world.set(0, false);
     assert_eq!(world.carry().unwrap(), Some(2), "both pieces");
     assert_eq!(world.read(&pet, record, 1).unwrap(), vec![9; TAIL]);
+}
+
+#[test]
+fn however_many_attachments_wait_for_their_place_what_is_behind_them_leaves() {
+    let mut world = world();
+    let (pet, now, shelf) = (world.pet.clone(), world.federation.now, world.ours.clone());
+    // More of them than a parcel has items.
+    for n in 0..=MAX_ITEMS / MAX_ATTACHMENTS {
+        let node = world.node();
+        let drafted = act(node, "anna", None, Command::Draft(Box::new(report("ctg", &[&pet], &format!("no {n}")))), now).unwrap();
+        let Outcome::Drafted { number, version } = &drafted else { panic!("no draft") };
+        let (number, version) = (number.clone(), *version);
+        for _ in 0..MAX_ATTACHMENTS {
+            let draft = node.store().record_by_number(&number, Some(version)).unwrap().map(|row| row.id);
+            let piece = Command::AttachPiece { number: number.clone(), version, index: 0, bytes: vec![7; 10], placed: None };
+            act(node, "anna", draft.as_ref(), shelf::place(piece, &shelf, &mut entropy(), now).unwrap(), now).unwrap();
+            let (name, media_type) = ("map.png".to_owned(), "image/png".to_owned());
+            act(node, "anna", draft.as_ref(), Command::AttachEnd { number: number.clone(), version, name, media_type, size: 10 }, now).unwrap();
+        }
+        let record = put_through(node, drafted, now).unwrap();
+        release_record(node, record.0, now).unwrap();
+    }
+    world.set(0, true);
+    world.carry_all();
+    assert!(world.node().store().outgoing_count(&pet).unwrap() > MAX_ITEMS as u64, "attachments, and nothing else");
+    let drafted = act(world.node(), "anna", None, Command::Draft(Box::new(report("ctg", &[&pet], "behind them all"))), now).unwrap();
+    let last = put_through(world.node(), drafted, now).unwrap();
+    release_record(world.node(), last.0, now).unwrap();
+    assert_eq!(world.carry().unwrap(), Some(1));
+    world.set(0, false);
+    world.carry_all();
+    assert_eq!(world.node().store().outgoing_count(&pet).unwrap(), 0);
 }
 
 #[test]

@@ -125,11 +125,11 @@ impl Handle {
             return Ok(removed);
         }
         for first in 0..=u8::MAX {
-            let mut old = self.in_place(move |shared| Ok(objects::old(shared.objects(), first)?)).await?;
+            let old = self.in_place(move |shared| Ok(objects::old(shared.objects(), first)?)).await?;
             if old.is_empty() {
                 continue;
             }
-            let (old, in_use) = self.read(move |reader| reader.objects_in_use(&old).map(|in_use| (std::mem::take(&mut old), in_use))).await?;
+            let (old, in_use) = self.read(move |reader| reader.objects_in_use(&old).map(|in_use| (old, in_use))).await?;
             removed += self
                 .in_place(move |shared| {
                     let unused = old.iter().filter(|name| !in_use.contains(name));

@@ -274,7 +274,7 @@ impl<S: Store> Node<S> {
         let peer = state.org.clone();
         let (mut items, mut bytes) = (Vec::new(), Vec::new());
         let mut size = 0;
-        let rows = if self.state.queued.get(&peer).copied().unwrap_or(0) == 0 { Vec::new() } else { self.store.outgoing(&peer, MAX_ITEMS)? };
+        let rows = self.waiting(&peer, fetched)?;
         self.store.look_ahead(&Next::Leaving(&records_among(rows.iter().map(|row| &row.what))))?;
         for (place, row) in rows.iter().enumerate() {
             if size >= TARGET_SIZE || items.len() >= MAX_ITEMS {
@@ -328,6 +328,23 @@ impl<S: Store> Node<S> {
         plan.change(Change::Parcel(parcel.clone()));
         plan.change(Change::Peer(state));
         Ok((Some(Dispatch { parcel, bytes, padded: false, now }), plan))
+    }
+
+    /// What waits for a peer, oldest first: as much as a parcel holds. While the place for attachments is out of reach, as much
+    /// beside those that are passed over.
+    fn waiting(&self, peer: &OrgId, fetched: &Fetched) -> StoreResult<Vec<OutgoingRow>> {
+        if self.state.queued.get(peer).copied().unwrap_or(0) == 0 {
+            return Ok(Vec::new());
+        }
+        let mut limit = MAX_ITEMS;
+        loop {
+            let rows = self.store.outgoing(peer, limit)?;
+            let others = rows.iter().filter(|row| !matches!(row.what, Outgoing::Attachment { .. })).count();
+            if fetched.check_reached().is_ok() || others >= MAX_ITEMS || rows.len() < limit {
+                return Ok(rows);
+            }
+            limit *= 4;
+        }
     }
 
     /// Takes one waiting row, no attachment, out of the queue: its item with its bytes. One that may not leave, or whose
